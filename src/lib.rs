@@ -1,1 +1,5 @@
+//! geocast puts a mesh network on a live map: MQTT in, viewport diffs out.
 
+pub mod domain;
+pub mod ingest;
+pub mod storage;

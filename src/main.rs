@@ -1,1 +1,3 @@
-fn main(){}
+//! The doorway.
+
+fn main() {}

@@ -1,0 +1,96 @@
+//! What one tick changed: each node once, as it was before and as it is after.
+
+use std::sync::Arc;
+
+use super::{Filter, Groups, Message, Node, NodeId, Revision};
+
+/// One node's change within a tick.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The node at the tick before; none if it was not there.
+    pub before: Option<Arc<Node>>,
+    /// The node now; none if it was forgotten.
+    pub after: Option<Arc<Node>>,
+    /// The groups in which the two differ.
+    pub groups: Groups,
+    /// Whether it was forgotten and heard again within the tick, so that fields may be gone.
+    pub renewed: bool,
+}
+
+/// Everything that changed between two ticks.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The revision that a client holds once it has applied the batch.
+    pub revision: Revision,
+    /// One change for each node that changed, in the order of first change.
+    pub changes: Vec<Change>,
+    /// What was said, in order.
+    pub messages: Vec<Spoken>,
+}
+
+/// A message, with its sender as it is at the end of the tick.
+#[derive(Clone, Debug)]
+pub struct Spoken {
+    /// What was said.
+    pub message: Arc<Message>,
+    /// Who said it; none if the node was forgotten since.
+    pub sender: Option<Arc<Node>>,
+}
+
+/// What a change means to one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SightKind {
+    /// The node comes into the filter: the client gets the whole record.
+    Enter,
+    /// It was in and stays in: the client gets the groups that changed.
+    Update,
+    /// It leaves the filter: the client gets its id.
+    Leave,
+}
+
+/// One change of a batch as one client sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sight {
+    /// Index in [`Batch::changes`].
+    pub change: u32,
+    /// What it means.
+    pub kind: SightKind,
+}
+
+impl Change {
+    /// The node, whichever state of it there is.
+    pub fn node(&self) -> Option<&Arc<Node>> {
+        self.after.as_ref().or(self.before.as_ref())
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> Option<&NodeId> {
+        self.node().map(|node| &node.id)
+    }
+
+    /// What this change means to a client with `filter` that held the tick before.
+    pub fn seen_through(&self, filter: &Filter) -> Option<SightKind> {
+        let matches =
+            |node: &Option<Arc<Node>>| node.as_ref().is_some_and(|node| filter.matches(node));
+        match (matches(&self.before), matches(&self.after)) {
+            (true, true) if self.renewed => Some(SightKind::Enter),
+            (true, true) => {
+                self.groups.intersects(filter.types.groups()).then_some(SightKind::Update)
+            }
+            (false, true) => Some(SightKind::Enter),
+            (true, false) => Some(SightKind::Leave),
+            (false, false) => None,
+        }
+    }
+}
+
+impl Spoken {
+    /// Whether a client with `filter` is sent this message.
+    pub fn heard_through(&self, filter: &Filter) -> bool {
+        filter.types.messages()
+            && match &self.sender {
+                Some(sender) => filter.covers(sender),
+                None => filter.bounds.is_none() && filter.may_cover(&self.message.from),
+            }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a client wants to see.
+
+use std::sync::Arc;
+
+use super::{Bounds, Groups, Node, NodeId};
+
+/// The kinds of messages that a client asked for: a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageTypes {
+    groups: Groups,
+    messages: bool,
+}
+
+impl MessageTypes {
+    /// Everything there is.
+    pub const ALL: Self = Self { groups: Groups::ALL, messages: true };
+    /// Nothing.
+    pub const NONE: Self = Self { groups: Groups::NONE, messages: false };
+    /// Who nodes are and whom they hear.
+    pub const NODE: Self = Self { groups: Groups::INFO.or(Groups::LINKS), messages: false };
+    /// Where they are.
+    pub const POSITION: Self = Self { groups: Groups::POSITION, messages: false };
+    /// What they measure.
+    pub const TELEMETRY: Self = Self { groups: Groups::TELEMETRY, messages: false };
+    /// Whether they live.
+    pub const STATUS: Self = Self { groups: Groups::STATUS, messages: false };
+    /// What is said on the channels.
+    pub const MESSAGE: Self = Self { groups: Groups::NONE, messages: true };
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self { groups: self.groups.or(other.groups), messages: self.messages || other.messages }
+    }
+
+    /// The field groups that are sent.
+    pub const fn groups(self) -> Groups {
+        self.groups
+    }
+
+    /// Whether messages are sent.
+    pub const fn messages(self) -> bool {
+        self.messages
+    }
+}
+
+/// A client's filter. Every part given must match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// Only nodes whose place lies within. A node without a position matches no bounds.
+    pub bounds: Option<Bounds>,
+    /// Only these nodes, in order.
+    pub node_ids: Option<Arc<[NodeId]>>,
+    /// Only these kinds of messages.
+    pub types: MessageTypes,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { bounds: None, node_ids: None, types: MessageTypes::ALL }
+    }
+}
+
+impl Filter {
+    /// A filter for these nodes only.
+    #[must_use]
+    pub fn with_node_ids(mut self, ids: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut ids: Vec<_> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        self.node_ids = Some(ids.into());
+        self
+    }
+
+    /// Whether the client holds this node, which decides what it is sent of it. A client that
+    /// asked for none of the field groups holds no nodes at all.
+    pub fn matches(&self, node: &Node) -> bool {
+        !self.types.groups().is_empty() && self.covers(node)
+    }
+
+    /// Whether bounds and ids hold this node, whatever is to be sent of it.
+    pub fn covers(&self, node: &Node) -> bool {
+        self.may_cover(&node.id)
+            && self.bounds.is_none_or(|bounds| {
+                node.position.is_some_and(|position| bounds.contains(position.place))
+            })
+    }
+
+    /// Whether the client holds this node if it is in the right place.
+    pub fn may_hold(&self, id: &NodeId) -> bool {
+        !self.types.groups().is_empty() && self.may_cover(id)
+    }
+
+    /// Whether bounds and ids hold this node if it is in the right place.
+    pub fn may_cover(&self, id: &NodeId) -> bool {
+        self.node_ids.as_ref().is_none_or(|ids| ids.binary_search(id).is_ok())
+    }
+}

@@ -1,0 +1,172 @@
+//! Places and rectangles on Earth. What is built here is valid, so nobody checks again.
+
+use thiserror::Error;
+
+/// A place that is not on Earth: beyond a pole, beyond 180 degrees, or not a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a place on Earth: latitude runs from -90 to 90, longitude from -180 to 180")]
+pub struct OffTheGlobe;
+
+/// Why four numbers make no rectangle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidBounds {
+    /// A corner is not on Earth.
+    #[error("bounds must lie within latitude -90..90 and longitude -180..180")]
+    OffTheGlobe,
+    /// `south` lies north of `north`.
+    #[error("south must not be greater than north")]
+    UpsideDown,
+}
+
+/// Units of a coordinate in one degree: 1e-7 degrees, about a centimetre, as Meshtastic has it.
+const UNITS_PER_DEGREE: f64 = 1e7;
+const MAX_LATITUDE_E7: i32 = 900_000_000;
+const MAX_LONGITUDE_E7: i32 = 1_800_000_000;
+
+/// A place on Earth (WGS 84), exact to 1e-7 degrees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    latitude_e7: i32,
+    longitude_e7: i32,
+}
+
+impl Place {
+    /// A place in units of 1e-7 degrees.
+    pub fn from_e7(latitude_e7: i32, longitude_e7: i32) -> Result<Self, OffTheGlobe> {
+        let on_earth = (-MAX_LATITUDE_E7..=MAX_LATITUDE_E7).contains(&latitude_e7)
+            && (-MAX_LONGITUDE_E7..=MAX_LONGITUDE_E7).contains(&longitude_e7);
+        on_earth.then_some(Self { latitude_e7, longitude_e7 }).ok_or(OffTheGlobe)
+    }
+
+    /// A place in degrees, rounded to 1e-7 degrees.
+    pub fn from_degrees(latitude: f64, longitude: f64) -> Result<Self, OffTheGlobe> {
+        if !(latitude.abs() <= 90.0 && longitude.abs() <= 180.0) {
+            return Err(OffTheGlobe);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "checked above: at most 1.8e9 in size")]
+        let units = |degrees: f64| (degrees * UNITS_PER_DEGREE).round() as i32;
+        Self::from_e7(units(latitude), units(longitude))
+    }
+
+    /// Latitude in units of 1e-7 degrees.
+    pub const fn latitude_e7(self) -> i32 {
+        self.latitude_e7
+    }
+
+    /// Longitude in units of 1e-7 degrees.
+    pub const fn longitude_e7(self) -> i32 {
+        self.longitude_e7
+    }
+
+    /// Latitude in degrees.
+    pub fn latitude(self) -> f64 {
+        f64::from(self.latitude_e7) / UNITS_PER_DEGREE
+    }
+
+    /// Longitude in degrees.
+    pub fn longitude(self) -> f64 {
+        f64::from(self.longitude_e7) / UNITS_PER_DEGREE
+    }
+
+    /// `[longitude, latitude]`, the order of maps and of the R-trees.
+    pub fn point(self) -> [f64; 2] {
+        [self.longitude(), self.latitude()]
+    }
+}
+
+/// A rectangle of degrees with its edges in it. `west > east` crosses the antimeridian.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    north: f64,
+    south: f64,
+    east: f64,
+    west: f64,
+}
+
+impl Bounds {
+    /// A rectangle of degrees.
+    pub fn new(north: f64, south: f64, east: f64, west: f64) -> Result<Self, InvalidBounds> {
+        let on_earth = north.abs() <= 90.0
+            && south.abs() <= 90.0
+            && east.abs() <= 180.0
+            && west.abs() <= 180.0;
+        if !on_earth {
+            return Err(InvalidBounds::OffTheGlobe);
+        }
+        if south > north {
+            return Err(InvalidBounds::UpsideDown);
+        }
+        Ok(Self { north, south, east, west })
+    }
+
+    /// Whether `place` lies in the rectangle or on its edge.
+    pub fn contains(&self, place: Place) -> bool {
+        let (latitude, longitude) = (place.latitude(), place.longitude());
+        let in_longitude = if self.west <= self.east {
+            self.west <= longitude && longitude <= self.east
+        } else {
+            longitude >= self.west || longitude <= self.east
+        };
+        in_longitude && self.south <= latitude && latitude <= self.north
+    }
+
+    /// The rectangle as lower and upper corners (`[longitude, latitude]`) that an R-tree can hold:
+    /// two of them where it crosses the antimeridian.
+    pub fn corners(&self) -> impl Iterator<Item = ([f64; 2], [f64; 2])> + use<> {
+        let (west, east) = (self.west, self.east);
+        let spans = if west <= east {
+            [Some((west, east)), None]
+        } else {
+            [Some((west, 180.0)), Some((-180.0, east))]
+        };
+        let (south, north) = (self.south, self.north);
+        spans.into_iter().flatten().map(move |(west, east)| ([west, south], [east, north]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_the_way_through_degrees() {
+        for (latitude, longitude) in
+            [(479_526_912, 671_416_320), (-1, 1), (900_000_000, -1_800_000_000)]
+        {
+            let place = Place::from_e7(latitude, longitude).unwrap();
+            assert_eq!(Place::from_degrees(place.latitude(), place.longitude()), Ok(place));
+        }
+    }
+
+    #[test]
+    fn what_is_not_on_earth_is_no_place() {
+        assert_eq!(Place::from_e7(900_000_001, 0), Err(OffTheGlobe));
+        assert_eq!(Place::from_e7(0, i32::MIN), Err(OffTheGlobe));
+        assert_eq!(Place::from_degrees(f64::NAN, 0.0), Err(OffTheGlobe));
+        assert_eq!(Place::from_degrees(0.0, f64::INFINITY), Err(OffTheGlobe));
+    }
+
+    #[test]
+    fn bounds_that_cross_the_antimeridian_hold_both_sides_of_it() {
+        let fiji = Bounds::new(-10.0, -20.0, -170.0, 170.0).unwrap();
+        assert!(fiji.contains(Place::from_degrees(-17.0, 179.0).unwrap()));
+        assert!(fiji.contains(Place::from_degrees(-17.0, -179.0).unwrap()));
+        assert!(!fiji.contains(Place::from_degrees(-17.0, 0.0).unwrap()));
+        assert_eq!(fiji.corners().count(), 2);
+    }
+
+    #[test]
+    fn bounds_hold_their_edges_and_the_poles() {
+        let arctic = Bounds::new(90.0, 66.0, 180.0, -180.0).unwrap();
+        assert!(arctic.contains(Place::from_degrees(90.0, -180.0).unwrap()));
+        assert!(arctic.contains(Place::from_degrees(66.0, 180.0).unwrap()));
+        assert!(!arctic.contains(Place::from_degrees(65.999_999_9, 0.0).unwrap()));
+    }
+
+    #[test]
+    fn numbers_that_make_no_rectangle_are_refused() {
+        assert_eq!(Bounds::new(1.0, 2.0, 0.0, 0.0), Err(InvalidBounds::UpsideDown));
+        assert_eq!(Bounds::new(f64::NAN, 2.0, 0.0, 0.0), Err(InvalidBounds::OffTheGlobe));
+        assert_eq!(Bounds::new(1.0, 0.0, 190.0, 0.0), Err(InvalidBounds::OffTheGlobe));
+    }
+}

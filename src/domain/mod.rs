@@ -1,0 +1,25 @@
+//! The pure heart: what is known, what changes, and who needs to hear of it.
+//!
+//! Nothing here awaits, asks the time, or touches the outside.
+
+mod batch;
+mod filter;
+mod geo;
+mod node;
+mod packet;
+mod patch;
+mod telemetry;
+mod time;
+mod world;
+
+pub use batch::{Batch, Change, Sight, SightKind, Spoken};
+pub use filter::{Filter, MessageTypes};
+pub use geo::{Bounds, InvalidBounds, OffTheGlobe, Place};
+pub use node::{Groups, Info, InvalidNodeId, Link, Links, Network, Node, NodeId, Position, Status};
+pub use packet::{
+    Filed, LinkObservation, LinkSource, PACKET_WINDOW, Packet, PacketKey, Reception, Report,
+};
+pub use patch::{Message, Patch, Waypoint};
+pub use telemetry::{Metric, Readings, Section, Telemetry};
+pub use time::{Clock, Stamp, Timestamp};
+pub use world::{Lifetimes, Missed, Revision, World};

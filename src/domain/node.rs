@@ -1,0 +1,307 @@
+//! What is known of a node, and how a packet changes it.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use thiserror::Error;
+
+use super::{Patch, Place, Stamp, Telemetry, Timestamp};
+
+/// Longest id that is accepted, in bytes.
+const MAX_ID_BYTES: usize = 64;
+
+/// Names one node for good, in every network: `!a1b2c3d4` for a radio with a 32-bit number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NodeId {
+    /// A Meshtastic node number.
+    Radio(u32),
+    /// Any other name, 1 to 64 bytes without control characters.
+    Named(Arc<str>),
+}
+
+/// Why a text names no node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a node id has 1 to {MAX_ID_BYTES} bytes and no control characters")]
+pub struct InvalidNodeId;
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Radio(number) => write!(f, "!{number:08x}"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = InvalidNodeId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNodeId> {
+        let radio = text
+            .strip_prefix('!')
+            .filter(|hex| hex.len() == 8 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        if let Some(number) = radio {
+            return Ok(Self::Radio(number));
+        }
+        if text.is_empty() || text.len() > MAX_ID_BYTES || text.chars().any(char::is_control) {
+            return Err(InvalidNodeId);
+        }
+        Ok(Self::Named(text.into()))
+    }
+}
+
+/// Where a node comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Network {
+    /// Meshtastic radios over MQTT.
+    Meshtastic,
+}
+
+impl Network {
+    /// The name in the protocol and in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meshtastic => "meshtastic",
+        }
+    }
+
+    /// The network of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        (name == Self::Meshtastic.name()).then_some(Self::Meshtastic)
+    }
+}
+
+/// Who a node says that it is. In a patch, absent means "not mentioned".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are their documentation")]
+pub struct Info {
+    pub short_name: Option<Box<str>>,
+    pub long_name: Option<Box<str>>,
+    /// Hardware model as Meshtastic names it: `HELTEC_V3`.
+    pub hw_model: Option<Box<str>>,
+    /// Role as Meshtastic names it: `ROUTER`.
+    pub role: Option<Box<str>>,
+    pub firmware: Option<Box<str>>,
+    /// Name of the channel that the node was last heard on.
+    pub channel: Option<Box<str>>,
+}
+
+impl Info {
+    fn fields(&self) -> [&Option<Box<str>>; 6] {
+        [
+            &self.short_name,
+            &self.long_name,
+            &self.hw_model,
+            &self.role,
+            &self.firmware,
+            &self.channel,
+        ]
+    }
+
+    fn fields_mut(&mut self) -> [&mut Option<Box<str>>; 6] {
+        [
+            &mut self.short_name,
+            &mut self.long_name,
+            &mut self.hw_model,
+            &mut self.role,
+            &mut self.firmware,
+            &mut self.channel,
+        ]
+    }
+
+    /// Whether no field is known.
+    pub fn is_empty(&self) -> bool {
+        self.fields().iter().all(|field| field.is_none())
+    }
+
+    /// Whether `self` says something that `held` does not; an older statement only fills gaps.
+    fn adds_to(&self, held: &Self, newer: bool) -> bool {
+        let pairs = self.fields().into_iter().zip(held.fields());
+        pairs
+            .into_iter()
+            .any(|(said, held)| said.is_some() && (held.is_none() || newer && said != held))
+    }
+
+    fn take(&mut self, said: &Self, newer: bool) {
+        for (held, said) in self.fields_mut().into_iter().zip(said.fields()) {
+            if said.is_some() && (held.is_none() || newer) {
+                held.clone_from(said);
+            }
+        }
+    }
+}
+
+/// Where a node is, and how it moves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Position {
+    /// The place; the middle of the cell when `precision_bits` is below 32.
+    pub place: Place,
+    /// Metres above the sea.
+    pub altitude_m: Option<i32>,
+    /// Metres a second.
+    pub ground_speed_mps: Option<f32>,
+    /// Degrees clockwise from north.
+    pub ground_track_deg: Option<f32>,
+    /// Satellites in view.
+    pub sats_in_view: Option<u32>,
+    /// 1-32: the place is exact to a cell of `2^(32 - bits)` units of 1e-7 degrees.
+    pub precision_bits: Option<u8>,
+    /// When the node was there.
+    pub stamp: Stamp,
+}
+
+/// Whether a node lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Heard within the time after which a node counts as offline.
+    pub online: bool,
+    /// When it was last heard.
+    pub last_heard: Timestamp,
+}
+
+/// One neighbour that a node hears directly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// The neighbour.
+    pub id: NodeId,
+    /// How well it is heard, in dB.
+    pub snr_db: Option<f32>,
+}
+
+/// The neighbours of a node as it last reported them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Links {
+    /// When it reported them.
+    pub stamp: Stamp,
+    /// In the order reported.
+    pub neighbours: Vec<Link>,
+}
+
+/// Which field groups of a node are meant: a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Groups(u8);
+
+impl Groups {
+    /// No group.
+    pub const NONE: Self = Self(0);
+    /// Names, hardware, role, firmware, channel.
+    pub const INFO: Self = Self(1);
+    /// The position.
+    pub const POSITION: Self = Self(2);
+    /// Telemetry.
+    pub const TELEMETRY: Self = Self(4);
+    /// Online and last heard.
+    pub const STATUS: Self = Self(8);
+    /// Neighbours.
+    pub const LINKS: Self = Self(16);
+    /// Every group.
+    pub const ALL: Self = Self(31);
+    /// Every single group.
+    pub const EACH: [Self; 5] =
+        [Self::INFO, Self::POSITION, Self::TELEMETRY, Self::STATUS, Self::LINKS];
+
+    /// Whether no group is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the sets share a group.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The groups in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The groups in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// All that is known of a node. Cloning is cheap: the large groups are shared until they change.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are their documentation")]
+pub struct Node {
+    pub id: NodeId,
+    pub network: Network,
+    pub info: Arc<Info>,
+    /// When `info` was last stated.
+    pub info_stamp: Stamp,
+    pub position: Option<Position>,
+    pub telemetry: Arc<Telemetry>,
+    pub status: Status,
+    pub links: Option<Arc<Links>>,
+}
+
+impl Node {
+    /// A node of which nothing is known but that `patch` is about it. It is online until the
+    /// world, which knows the time, says otherwise.
+    pub fn heard_first(patch: &Patch) -> Self {
+        Self {
+            id: patch.node.clone(),
+            network: patch.network,
+            info: Arc::default(),
+            info_stamp: Stamp::heard(Timestamp::from_millis(i64::MIN)),
+            position: None,
+            telemetry: Arc::default(),
+            status: Status { online: true, last_heard: patch.heard },
+            links: None,
+        }
+    }
+
+    /// Takes in what `patch` says and names the groups that changed: in each, the newest source
+    /// time wins. Whether the node is online is not decided here.
+    pub fn merge(&mut self, patch: &Patch) -> Groups {
+        let mut news = Groups::NONE;
+        if patch.heard > self.status.last_heard {
+            self.status.last_heard = patch.heard;
+            news = news.or(Groups::STATUS);
+        }
+        let info_stamp = Stamp::heard(patch.heard);
+        let newer = info_stamp.supersedes(&self.info_stamp);
+        if patch.info.adds_to(&self.info, newer) {
+            Arc::make_mut(&mut self.info).take(&patch.info, newer);
+            news = news.or(Groups::INFO);
+        }
+        if newer && !patch.info.is_empty() {
+            self.info_stamp = info_stamp;
+        }
+        if let Some(position) = &patch.position
+            && self.position.is_none_or(|held| position.stamp.supersedes(&held.stamp))
+        {
+            if self.position.is_none_or(|held| !held.looks_like(position)) {
+                news = news.or(Groups::POSITION);
+            }
+            self.position = Some(*position);
+        }
+        if let Some(readings) = &patch.telemetry
+            && Arc::make_mut(&mut self.telemetry).merge(readings)
+        {
+            news = news.or(Groups::TELEMETRY);
+        }
+        if let Some(links) = &patch.links
+            && self.links.as_ref().is_none_or(|held| links.stamp.supersedes(&held.stamp))
+        {
+            let same = self.links.as_ref().is_some_and(|held| {
+                held.stamp.time == links.stamp.time && held.neighbours == links.neighbours
+            });
+            if !same {
+                self.links = Some(Arc::clone(links));
+                news = news.or(Groups::LINKS);
+            }
+        }
+        news
+    }
+}
+
+impl Position {
+    /// Whether a client could not tell the two apart.
+    fn looks_like(&self, other: &Self) -> bool {
+        Self { stamp: other.stamp, ..*self } == *other && self.stamp.time == other.stamp.time
+    }
+}

@@ -1,0 +1,513 @@
+//! All that is known now: nodes by id and by place, and by the revision of their last change.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use rstar::{AABB, RTree, primitives::GeomWithData};
+use rustc_hash::FxHashMap;
+
+use super::{
+    Batch, Change, Filter, Groups, Message, Node, NodeId, Patch, Place, Timestamp, batch::Spoken,
+};
+
+/// A count of the changes of the world: each change of a node carries the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Revision(pub u64);
+
+/// How many messages the world remembers for those who come later.
+const RECENT_MESSAGES: usize = 200;
+
+/// How long things last without a word.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// A node silent for this long is offline.
+    pub offline_after: Duration,
+    /// A node silent for this long leaves the world.
+    pub forget_after: Duration,
+    /// How long it is remembered that a node left, for clients who were away.
+    pub tombstones: Duration,
+}
+
+/// What a client at some revision misses, in order of the oldest change first.
+#[derive(Clone, Debug, Default)]
+pub struct Missed {
+    /// Nodes that it may not hold: whole records.
+    pub entered: Vec<Arc<Node>>,
+    /// Nodes that it holds, and the groups that changed since.
+    pub updated: Vec<(Arc<Node>, Groups)>,
+    /// Nodes that it may hold and should not.
+    pub left: Vec<NodeId>,
+    /// What was said since.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// The revisions at which the groups of a node last changed. `position` is also the revision at
+/// which the node came into the world, so that whoever does not know the one knows not the other.
+#[derive(Clone, Copy, Debug)]
+struct Changed {
+    info: Revision,
+    position: Revision,
+    telemetry: Revision,
+    status: Revision,
+    links: Revision,
+}
+
+#[derive(Debug)]
+struct Entry {
+    node: Arc<Node>,
+    changed: Changed,
+    /// The revision of the last change: the node's place in the log.
+    revision: Revision,
+    /// When to look at its silence again: never later than it next turns offline or is forgotten.
+    look_at: Timestamp,
+}
+
+/// What is pending of one node: what it was at the last tick, and what has changed since.
+#[derive(Debug)]
+struct Pending {
+    id: NodeId,
+    before: Option<Arc<Node>>,
+    groups: Groups,
+    renewed: bool,
+}
+
+type PlacedNode = GeomWithData<[f64; 2], NodeId>;
+
+/// Everything that is known now. One task owns it.
+#[derive(Debug)]
+pub struct World {
+    lifetimes: Lifetimes,
+    revision: Revision,
+    /// Cursors older than this are void: tombstones have been dropped since.
+    horizon: Revision,
+    nodes: FxHashMap<NodeId, Entry>,
+    places: RTree<PlacedNode>,
+    /// The compacted log: every node and every tombstone once, at its last change.
+    log: BTreeMap<Revision, NodeId>,
+    tombstones: FxHashMap<NodeId, Revision>,
+    /// When each tombstone was set, the oldest first.
+    tombstone_ages: BTreeMap<Revision, (Timestamp, NodeId)>,
+    silences: BTreeSet<(Timestamp, NodeId)>,
+    messages: VecDeque<(Revision, Arc<Message>)>,
+    pending: Vec<Pending>,
+    pending_at: FxHashMap<NodeId, usize>,
+    pending_messages: Vec<Arc<Message>>,
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(lifetimes: Lifetimes) -> Self {
+        Self {
+            lifetimes,
+            revision: Revision::default(),
+            horizon: Revision::default(),
+            nodes: FxHashMap::default(),
+            places: RTree::new(),
+            log: BTreeMap::new(),
+            tombstones: FxHashMap::default(),
+            tombstone_ages: BTreeMap::new(),
+            silences: BTreeSet::new(),
+            messages: VecDeque::new(),
+            pending: Vec::new(),
+            pending_at: FxHashMap::default(),
+            pending_messages: Vec::new(),
+        }
+    }
+
+    /// A world of nodes and messages as they were stored, both with the oldest first. Nodes that
+    /// have been silent for too long stay out.
+    pub fn restore(
+        lifetimes: Lifetimes,
+        nodes: Vec<Node>,
+        messages: Vec<Message>,
+        now: Timestamp,
+    ) -> Self {
+        let mut world = Self::new(lifetimes);
+        let forgotten = now.minus(lifetimes.forget_after);
+        let nodes: Vec<_> =
+            nodes.into_iter().filter(|node| node.status.last_heard > forgotten).collect();
+        world.places = RTree::bulk_load(nodes.iter().filter_map(placed).collect());
+        for mut node in nodes {
+            node.status.online = world.is_online(node.status.last_heard, now);
+            let revision = world.next_revision();
+            world.log.insert(revision, node.id.clone());
+            let look_at = world.look_at(&node);
+            world.silences.insert((look_at, node.id.clone()));
+            let entry =
+                Entry { changed: Changed::all(revision), revision, look_at, node: Arc::new(node) };
+            world.nodes.insert(entry.node.id.clone(), entry);
+        }
+        for message in messages {
+            world.remember(Arc::new(message));
+        }
+        world.pending_messages.clear();
+        world
+    }
+
+    /// The revision of the newest change, pending ones included.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The node of this id.
+    pub fn get(&self, id: &NodeId) -> Option<&Arc<Node>> {
+        self.nodes.get(id).map(|entry| &entry.node)
+    }
+
+    /// Whether something changed since the last tick was sealed.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || !self.pending_messages.is_empty()
+    }
+
+    /// Takes in what a packet says. What is no news leaves no trace: no revision, no change.
+    pub fn apply(&mut self, patch: &Patch, now: Timestamp) {
+        let known = self.nodes.contains_key(&patch.node);
+        // Packets of a node long silent are history: without this they would come and go at once.
+        if !known && patch.heard <= now.minus(self.lifetimes.forget_after) {
+            return;
+        }
+        if !known {
+            self.create(patch, now);
+        }
+        let online = self.is_online(patch.heard, now);
+        if let Some(entry) = self.nodes.get_mut(&patch.node) {
+            let before = Arc::clone(&entry.node);
+            let mut node = (*before).clone();
+            let mut news = node.merge(patch);
+            if node.status.last_heard == patch.heard && node.status.online != online {
+                node.status.online = online;
+                news = news.or(Groups::STATUS);
+            }
+            if !news.is_empty() {
+                self.replace(before, node, news);
+            } else if *before != node {
+                // The same stated again: only a stamp is newer, which nobody is shown.
+                entry.node = Arc::new(node);
+            }
+        }
+        if let Some(message) = &patch.message {
+            self.remember(Arc::clone(message));
+        }
+    }
+
+    /// Lets time pass: nodes turn offline, are forgotten, and old tombstones fall.
+    pub fn pass_time(&mut self, now: Timestamp) {
+        while let Some((look_at, _)) = self.silences.first()
+            && *look_at <= now
+            && let Some((_, id)) = self.silences.pop_first()
+        {
+            let Some(entry) = self.nodes.get(&id) else { continue };
+            let before = Arc::clone(&entry.node);
+            let last_heard = before.status.last_heard;
+            if last_heard.plus(self.lifetimes.forget_after) <= now {
+                self.forget(&id, now);
+                continue;
+            }
+            if before.status.online && !self.is_online(last_heard, now) {
+                let mut node = (*before).clone();
+                node.status.online = false;
+                self.replace(before, node, Groups::STATUS);
+            }
+            let Some(entry) = self.nodes.get(&id) else { continue };
+            let next = self.look_at(&entry.node);
+            self.silences.insert((next, id.clone()));
+            if let Some(entry) = self.nodes.get_mut(&id) {
+                entry.look_at = next;
+            }
+        }
+        self.drop_tombstones(now);
+    }
+
+    /// Takes a node out of the world; says whether it was there.
+    pub fn forget(&mut self, id: &NodeId, now: Timestamp) -> bool {
+        let Some(entry) = self.nodes.remove(id) else { return false };
+        self.silences.remove(&(entry.look_at, id.clone()));
+        if let Some(placed) = placed(&entry.node) {
+            self.places.remove(&placed);
+        }
+        self.log.remove(&entry.revision);
+        let revision = self.next_revision();
+        self.log.insert(revision, id.clone());
+        self.tombstones.insert(id.clone(), revision);
+        self.tombstone_ages.insert(revision, (now, id.clone()));
+        self.note_pending(id, Some(entry.node), Groups::ALL, false);
+        true
+    }
+
+    /// Closes the tick: what changed since the last one, each node once. None if nothing did.
+    pub fn seal(&mut self) -> Option<Batch> {
+        if !self.has_pending() {
+            return None;
+        }
+        self.pending_at.clear();
+        let changes = self.pending.drain(..).map(|pending| Change {
+            before: pending.before,
+            after: self.nodes.get(&pending.id).map(|entry| Arc::clone(&entry.node)),
+            groups: pending.groups,
+            renewed: pending.renewed,
+        });
+        // A node that came and went within the tick was never seen by anybody.
+        let changes = changes.filter(|change| change.node().is_some()).collect();
+        let messages = std::mem::take(&mut self.pending_messages);
+        let messages = messages
+            .into_iter()
+            .map(|message| Spoken { sender: self.get(&message.from).cloned(), message })
+            .collect();
+        Some(Batch { revision: self.revision, changes, messages })
+    }
+
+    /// The nodes that match `filter`, in no order.
+    pub fn matching(&self, filter: &Filter) -> Vec<Arc<Node>> {
+        let mut found = Vec::new();
+        self.for_each_candidate(filter, |node| {
+            if filter.matches(node) {
+                found.push(Arc::clone(node));
+            }
+        });
+        found
+    }
+
+    /// The remembered messages that `filter` lets through, oldest first.
+    pub fn recent_messages(&self, filter: &Filter) -> Vec<Arc<Message>> {
+        self.messages_after(filter, None)
+    }
+
+    /// What a client misses that held everything matching `held` at revision `cursor` and now
+    /// wants what matches `wanted`. None when its cursor is void, and only a fresh picture helps:
+    /// it is from the future, older than the oldest tombstone, or other groups are wanted now.
+    ///
+    /// Nothing may be pending. This needs no memory of the client: where a node's position has not changed since the
+    /// cursor, `held` says whether the client has the node; where it has changed, the client may
+    /// or may not have it, and is sent the whole record, or the id, which does no harm twice.
+    pub fn missed(&self, held: &Filter, wanted: &Filter, cursor: Revision) -> Option<Missed> {
+        if cursor < self.horizon || cursor > self.revision || held.types != wanted.types {
+            return None;
+        }
+        let mut missed = Missed::default();
+        let newer = (std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded);
+        for (_, id) in self.log.range(newer) {
+            let Some(entry) = self.nodes.get(id) else {
+                if held.may_hold(id) {
+                    missed.left.push(id.clone());
+                }
+                continue;
+            };
+            let settled = entry.changed.position <= cursor;
+            let may_hold = if settled { held.matches(&entry.node) } else { held.may_hold(id) };
+            if wanted.matches(&entry.node) {
+                if settled && may_hold {
+                    let groups = entry.changed.since(cursor).and(wanted.types.groups());
+                    if !groups.is_empty() {
+                        missed.updated.push((Arc::clone(&entry.node), groups));
+                    }
+                } else {
+                    missed.entered.push(Arc::clone(&entry.node));
+                }
+            } else if may_hold {
+                missed.left.push(id.clone());
+            }
+        }
+        if held != wanted {
+            self.rests_between(held, wanted, cursor, &mut missed);
+        }
+        missed.messages = self.messages_after(wanted, Some(cursor));
+        Some(missed)
+    }
+
+    /// Adds the nodes that have not changed since `cursor` and match only one of the filters.
+    fn rests_between(&self, held: &Filter, wanted: &Filter, cursor: Revision, missed: &mut Missed) {
+        let rests =
+            |node: &Node| self.nodes.get(&node.id).is_some_and(|entry| entry.revision <= cursor);
+        self.for_each_candidate(wanted, |node| {
+            if wanted.matches(node) && !held.matches(node) && rests(node) {
+                missed.entered.push(Arc::clone(node));
+            }
+        });
+        self.for_each_candidate(held, |node| {
+            if held.matches(node) && !wanted.matches(node) && rests(node) {
+                missed.left.push(node.id.clone());
+            }
+        });
+    }
+
+    /// Calls `visit` once for every node that may match, by the cheapest index.
+    fn for_each_candidate(&self, filter: &Filter, mut visit: impl FnMut(&Arc<Node>)) {
+        if let Some(ids) = &filter.node_ids {
+            ids.iter().filter_map(|id| self.get(id)).for_each(visit);
+        } else if let Some(bounds) = filter.bounds {
+            for (lower, upper) in bounds.corners() {
+                let inside =
+                    self.places.locate_in_envelope_intersecting(AABB::from_corners(lower, upper));
+                inside.filter_map(|placed| self.get(&placed.data)).for_each(&mut visit);
+            }
+        } else {
+            self.nodes.values().for_each(|entry| visit(&entry.node));
+        }
+    }
+
+    fn messages_after(&self, filter: &Filter, cursor: Option<Revision>) -> Vec<Arc<Message>> {
+        let newer = self
+            .messages
+            .iter()
+            .filter(|(revision, _)| cursor.is_none_or(|cursor| *revision > cursor));
+        newer
+            .map(|(_, message)| Spoken {
+                message: Arc::clone(message),
+                sender: self.get(&message.from).cloned(),
+            })
+            .filter(|spoken| spoken.heard_through(filter))
+            .map(|spoken| spoken.message)
+            .collect()
+    }
+
+    fn create(&mut self, patch: &Patch, now: Timestamp) {
+        let id = &patch.node;
+        let mut node = Node::heard_first(patch);
+        node.status.online = self.is_online(patch.heard, now);
+        let revision = self.next_revision();
+        let tombstone = self.tombstones.remove(id);
+        if let Some(buried) = tombstone {
+            self.log.remove(&buried);
+            self.tombstone_ages.remove(&buried);
+        }
+        self.log.insert(revision, id.clone());
+        let look_at = self.look_at(&node);
+        self.silences.insert((look_at, id.clone()));
+        self.note_pending(id, None, Groups::ALL, tombstone.is_some());
+        let entry =
+            Entry { node: Arc::new(node), changed: Changed::all(revision), revision, look_at };
+        self.nodes.insert(id.clone(), entry);
+    }
+
+    /// Puts `node` in the place of `before`, with a new revision for the groups in `news`.
+    fn replace(&mut self, before: Arc<Node>, node: Node, news: Groups) {
+        let revision = self.next_revision();
+        if news.intersects(Groups::POSITION) && place(&before) != place(&node) {
+            if let Some(old) = placed(&before) {
+                self.places.remove(&old);
+            }
+            if let Some(new) = placed(&node) {
+                self.places.insert(new);
+            }
+        }
+        let id = node.id.clone();
+        let next_look = self.look_at(&node);
+        self.note_pending(&id, Some(before), news, false);
+        let Some(entry) = self.nodes.get_mut(&id) else { return };
+        self.log.remove(&entry.revision);
+        self.log.insert(revision, id.clone());
+        entry.revision = revision;
+        entry.changed.mark(news, revision);
+        entry.node = Arc::new(node);
+        if next_look < entry.look_at {
+            self.silences.remove(&(entry.look_at, id.clone()));
+            self.silences.insert((next_look, id));
+            entry.look_at = next_look;
+        }
+    }
+
+    fn note_pending(
+        &mut self,
+        id: &NodeId,
+        before: Option<Arc<Node>>,
+        groups: Groups,
+        renewed: bool,
+    ) {
+        if let Some(&at) = self.pending_at.get(id) {
+            let pending = &mut self.pending[at];
+            pending.groups = pending.groups.or(groups);
+            pending.renewed |= renewed;
+        } else {
+            self.pending_at.insert(id.clone(), self.pending.len());
+            self.pending.push(Pending { id: id.clone(), before, groups, renewed });
+        }
+    }
+
+    fn remember(&mut self, message: Arc<Message>) {
+        let revision = self.next_revision();
+        self.messages.push_back((revision, Arc::clone(&message)));
+        if self.messages.len() > RECENT_MESSAGES {
+            self.messages.pop_front();
+        }
+        self.pending_messages.push(message);
+    }
+
+    fn drop_tombstones(&mut self, now: Timestamp) {
+        let expired = now.minus(self.lifetimes.tombstones);
+        while let Some((&revision, (since, _))) = self.tombstone_ages.first_key_value()
+            && *since <= expired
+            && let Some((_, (_, id))) = self.tombstone_ages.pop_first()
+        {
+            self.tombstones.remove(&id);
+            self.log.remove(&revision);
+            self.horizon = revision;
+        }
+    }
+
+    fn is_online(&self, last_heard: Timestamp, now: Timestamp) -> bool {
+        last_heard.plus(self.lifetimes.offline_after) > now
+    }
+
+    /// When a node as it is now turns offline, or if it is, when it is forgotten.
+    fn look_at(&self, node: &Node) -> Timestamp {
+        let span = if node.status.online {
+            self.lifetimes.offline_after.min(self.lifetimes.forget_after)
+        } else {
+            self.lifetimes.forget_after
+        };
+        node.status.last_heard.plus(span)
+    }
+
+    fn next_revision(&mut self) -> Revision {
+        self.revision = Revision(self.revision.0 + 1);
+        self.revision
+    }
+}
+
+impl Changed {
+    fn all(at: Revision) -> Self {
+        Self { info: at, position: at, telemetry: at, status: at, links: at }
+    }
+
+    fn mark(&mut self, groups: Groups, at: Revision) {
+        for group in Groups::EACH.into_iter().filter(|group| groups.intersects(*group)) {
+            *self.of_mut(group) = at;
+        }
+    }
+
+    fn since(mut self, cursor: Revision) -> Groups {
+        let changed = Groups::EACH.into_iter().filter(|group| *self.of_mut(*group) > cursor);
+        changed.fold(Groups::NONE, Groups::or)
+    }
+
+    fn of_mut(&mut self, group: Groups) -> &mut Revision {
+        match group {
+            Groups::INFO => &mut self.info,
+            Groups::POSITION => &mut self.position,
+            Groups::TELEMETRY => &mut self.telemetry,
+            Groups::STATUS => &mut self.status,
+            _ => &mut self.links,
+        }
+    }
+}
+
+fn place(node: &Node) -> Option<Place> {
+    node.position.map(|position| position.place)
+}
+
+fn placed(node: &Node) -> Option<PlacedNode> {
+    place(node).map(|place| GeomWithData::new(place.point(), node.id.clone()))
+}

@@ -1,0 +1,60 @@
+//! Ingest: MQTT in, reports out.
+
+use thiserror::Error;
+
+/// Why a message was not stored. Each costs one counter and one debug line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum Refusal {
+    /// The topic is none that a decoder reads.
+    #[error("the topic is not one that is read")]
+    UnknownTopic,
+    /// The bytes are not what the topic promises.
+    #[error("malformed")]
+    Malformed,
+    /// Encrypted with a key that is not known.
+    #[error("no known channel key opens it")]
+    NoKey,
+    /// A direct message with a public key: for its receiver alone.
+    #[error("encrypted for one receiver")]
+    DirectMessage,
+    /// Readable, but of a kind that says nothing about the map.
+    #[error("a port that is not read")]
+    UnknownPort,
+    /// No place, a place off the globe, or the null island of a receiver without a fix.
+    #[error("not a usable position")]
+    BadPosition,
+    /// The node shares its position with a precision of zero bits: not at all.
+    #[error("position shared with zero precision")]
+    PrecisionZero,
+    /// The same gateway's copy of the same packet is stored already.
+    #[error("stored already")]
+    Duplicate,
+}
+
+impl Refusal {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::UnknownTopic,
+        Self::Malformed,
+        Self::NoKey,
+        Self::DirectMessage,
+        Self::UnknownPort,
+        Self::BadPosition,
+        Self::PrecisionZero,
+        Self::Duplicate,
+    ];
+
+    /// The label in the metrics.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::UnknownTopic => "unknown_topic",
+            Self::Malformed => "malformed",
+            Self::NoKey => "no_key",
+            Self::DirectMessage => "direct_message",
+            Self::UnknownPort => "unknown_port",
+            Self::BadPosition => "bad_position",
+            Self::PrecisionZero => "precision_zero",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}

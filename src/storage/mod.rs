@@ -1,0 +1,114 @@
+//! Storage: what was acknowledged is on disk.
+
+mod writer;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::domain::{
+    Filed, LinkObservation, Message, Metric, Node, NodeId, Position, Report, Timestamp,
+};
+
+pub use writer::{Committed, Job, Outcome, Settle};
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database cannot be reached, opened, read or written now; trying again may help.
+    #[error("database unavailable: {0}")]
+    Unavailable(String),
+    /// The database holds what this program cannot read.
+    #[error("database holds an unreadable {what}: {value}")]
+    Corrupt {
+        /// What kind of value.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// The cursor was not made by this store.
+    #[error("not a cursor that this server gave")]
+    InvalidCursor,
+}
+
+/// Nodes and recent messages as the world starts with them, the oldest first.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The latest state of every node heard since, by last heard.
+    pub nodes: Vec<Node>,
+    /// The newest messages, by time.
+    pub messages: Vec<Message>,
+}
+
+/// Which part of a history is wanted: newest first, a page at a time.
+#[derive(Clone, Debug)]
+pub struct HistoryQuery {
+    /// Only of this node.
+    pub node: Option<NodeId>,
+    /// Only at this time or later.
+    pub from: Option<Timestamp>,
+    /// Only before this time.
+    pub to: Option<Timestamp>,
+    /// At most this many records.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// One page of a history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The records, newest first.
+    pub records: Vec<T>,
+    /// Where the next page begins; none after the last record.
+    pub next: Option<String>,
+}
+
+/// The readings of one telemetry packet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TelemetryRow {
+    /// Source time of the readings.
+    pub time: Timestamp,
+    /// What was read.
+    pub values: Vec<(Metric, f64)>,
+}
+
+/// One observation of a link.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkRow {
+    /// When it was heard.
+    pub time: Timestamp,
+    /// What was observed.
+    pub link: LinkObservation,
+}
+
+/// A database that keeps packets, receptions, histories and the latest state of each node.
+///
+/// Every implementation passes the same contract (`tests/storage_contract.rs`).
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores a batch in one transaction, all or nothing, and says of each report what became of
+    /// it. Idempotent: a reception stored before is not stored again. The state of a node takes
+    /// in the first copy of each packet, in the order of the batch.
+    async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError>;
+
+    /// The nodes heard at or after `since`, and the newest `messages` messages.
+    async fn load(&self, since: Timestamp, messages: u32) -> Result<Loaded, StoreError>;
+
+    /// Where a node has been, by source time.
+    async fn positions(&self, query: &HistoryQuery) -> Result<Page<Position>, StoreError>;
+
+    /// What a node measured, by source time.
+    async fn telemetry(&self, query: &HistoryQuery) -> Result<Page<TelemetryRow>, StoreError>;
+
+    /// What was said, by time heard.
+    async fn messages(&self, query: &HistoryQuery) -> Result<Page<Message>, StoreError>;
+
+    /// Who heard whom, by time heard; of a node, those where it is at either end.
+    async fn links(&self, query: &HistoryQuery) -> Result<Page<LinkRow>, StoreError>;
+
+    /// Whether the database answers.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Ends every connection; what was committed is on disk.
+    async fn close(&self);
+}
