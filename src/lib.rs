@@ -2,5 +2,6 @@
 
 pub mod broadcast;
 pub mod domain;
+pub mod http;
 pub mod ingest;
 pub mod storage;

@@ -1,0 +1,80 @@
+//! `/api/health` and `/metrics`: whether the server does its work, for people and for machines.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
+use serde_json::json;
+
+use super::AppState;
+
+/// Something whose health is asked for: its name, and how it does in words. An error is a reason
+/// to answer 503.
+pub struct Vital {
+    /// As shown: `database`, `mqtt://host:1883`.
+    pub name: String,
+    /// Reads its state now.
+    pub read: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+}
+
+/// Counters of this room.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the registered help texts say it")]
+pub struct Metrics {
+    pub ws_connections: Gauge,
+    pub ws_frames: Counter,
+    pub ws_bytes: Counter,
+}
+
+impl Metrics {
+    /// Makes the counters visible.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("ws_connections", "Open WebSockets", self.ws_connections.clone());
+        registry.register("ws_frames_sent", "WebSocket frames sent", self.ws_frames.clone());
+        registry.register("ws_bytes_sent", "Bytes of text frames sent", self.ws_bytes.clone());
+    }
+}
+
+/// `GET /api/health`: 200, or 503 with what is wrong.
+pub(super) async fn health(State(state): State<AppState>) -> Response {
+    let database = match state.store.check().await {
+        Ok(()) => Ok("answers".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    let vitals = state.vitals.iter().map(|vital| (vital.name.as_str(), (vital.read)()));
+    let checks: Vec<_> = std::iter::once(("database", database)).chain(vitals).collect();
+    let problems: Vec<_> = checks
+        .iter()
+        .filter_map(|(name, state)| state.as_ref().err().map(|wrong| format!("{name}: {wrong}")))
+        .collect();
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let checks = checks.iter().map(|(name, state)| {
+        let detail = state.as_ref().unwrap_or_else(|wrong| wrong);
+        json!({ "name": name, "ok": state.is_ok(), "detail": detail })
+    });
+    let body = json!({
+        "status": if problems.is_empty() { "ok" } else { "degraded" },
+        "problems": problems,
+        "checks": checks.collect::<Vec<_>>(),
+    });
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// `GET /metrics`: `OpenMetrics` text.
+pub(super) async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
+    let mut body = String::new();
+    if text::encode(&mut body, &registry).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
+}

@@ -1,0 +1,128 @@
+//! Histories: where nodes were, what they measured, what was said, who heard whom. Newest first,
+//! a page at a time, answered from the database.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    AppState,
+    error::ApiError,
+    geojson,
+    nodes::{Format, parse_id},
+    records::{Id, MessageRecord, PositionRecord, TelemetryRecord},
+};
+use crate::{
+    domain::{NodeId, Timestamp},
+    storage::{HistoryQuery, LinkRow},
+};
+
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 10_000;
+
+/// `from` is included, `to` is not; both in milliseconds since 1970.
+#[derive(Debug, Deserialize)]
+pub(super) struct PageQuery {
+    node: Option<String>,
+    from: Option<i64>,
+    to: Option<i64>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+    #[serde(default)]
+    format: Format,
+}
+
+type PageParams = Result<Query<PageQuery>, QueryRejection>;
+
+impl PageQuery {
+    /// The part of the history asked for: of `node`, or else of the one that the query names.
+    fn of(self, node: Option<NodeId>) -> Result<HistoryQuery, ApiError> {
+        let named = self.node.as_deref().map(parse_id).transpose()?;
+        Ok(HistoryQuery {
+            node: node.or(named),
+            from: self.from.map(Timestamp::from_millis),
+            to: self.to.map(Timestamp::from_millis),
+            limit: self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
+            cursor: self.cursor,
+        })
+    }
+}
+
+/// `GET /api/nodes/{id}/positions?from=&to=&limit=&cursor=&format=`
+pub(super) async fn positions(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    query: PageParams,
+) -> Result<Response, ApiError> {
+    let Query(query) = query?;
+    let node = parse_id(&id)?;
+    let format = query.format;
+    let page = state.store.positions(&query.of(Some(node.clone()))?).await?;
+    Ok(match format {
+        Format::Json => {
+            let records: Vec<_> = page.records.iter().map(PositionRecord::from).collect();
+            Json(json!({ "positions": records, "next": page.next })).into_response()
+        }
+        Format::Geojson => geojson::positions(&node, &page.records, page.next.as_deref()),
+    })
+}
+
+/// `GET /api/nodes/{id}/telemetry?from=&to=&limit=&cursor=`
+pub(super) async fn telemetry(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    query: PageParams,
+) -> Result<Response, ApiError> {
+    let query = query?.0.of(Some(parse_id(&id)?))?;
+    let page = state.store.telemetry(&query).await?;
+    let rows = page.records.into_iter();
+    let records: Vec<_> = rows.map(|row| TelemetryRecord::row(row.time, row.values)).collect();
+    Ok(Json(json!({ "telemetry": records, "next": page.next })).into_response())
+}
+
+/// `GET /api/messages?node=&from=&to=&limit=&cursor=`
+pub(super) async fn messages(
+    State(state): State<AppState>,
+    query: PageParams,
+) -> Result<Response, ApiError> {
+    let page = state.store.messages(&query?.0.of(None)?).await?;
+    let records: Vec<_> = page.records.iter().map(MessageRecord::from).collect();
+    Ok(Json(json!({ "messages": records, "next": page.next })).into_response())
+}
+
+/// One node heard by another.
+#[derive(Debug, Serialize)]
+struct ObservationRecord<'a> {
+    from: Id<'a>,
+    to: Id<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snr: Option<f32>,
+    time: i64,
+    source: &'static str,
+}
+
+/// `GET /api/links?node=&from=&to=&limit=&cursor=`
+pub(super) async fn links(
+    State(state): State<AppState>,
+    query: PageParams,
+) -> Result<Response, ApiError> {
+    let page = state.store.links(&query?.0.of(None)?).await?;
+    let records: Vec<_> = page.records.iter().map(ObservationRecord::from).collect();
+    Ok(Json(json!({ "links": records, "next": page.next })).into_response())
+}
+
+impl<'a> From<&'a LinkRow> for ObservationRecord<'a> {
+    fn from(row: &'a LinkRow) -> Self {
+        Self {
+            from: Id(&row.link.from),
+            to: Id(&row.link.to),
+            snr: row.link.snr_db,
+            time: row.time.as_millis(),
+            source: row.link.source.name(),
+        }
+    }
+}

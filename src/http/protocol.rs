@@ -1,0 +1,338 @@
+//! The whole conversation with a client: protocol 1, on one page.
+//!
+//! JSON text frames, camelCase names, times in milliseconds since 1970, places in degrees. A field
+//! that is not known is absent. Both sides ignore fields that they do not know. What the messages
+//! mean, and how a client applies them, stands in `docs/protocol.md`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+#[cfg(test)]
+use ts_rs::TS;
+
+use super::records::{Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate};
+
+/// The version of the conversation.
+pub(super) const PROTOCOL: u32 = 1;
+
+/// What a client says.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ClientMessage {
+    /// From now on, show what matches the filter; answered by a snapshot.
+    Subscribe {
+        #[serde(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<Filter>"))]
+        filter: Filter,
+        /// Go on from here instead of starting again. The filter must be the one that was held.
+        #[cfg_attr(test, ts(optional))]
+        resume: Option<Resume>,
+    },
+    /// Show nothing more.
+    Unsubscribe,
+    /// Show everything again; answered by a snapshot.
+    RequestSnapshot,
+    /// Answered by a pong with the same id.
+    Ping {
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        id: Option<serde_json::Number>,
+    },
+    /// Anything else: answered by an error, and the connection goes on.
+    #[serde(other)]
+    #[cfg_attr(test, ts(skip))]
+    Unknown,
+}
+
+/// What a client wants to see. Every part given must match; no part given matches everything.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Filter {
+    /// Only nodes that are here. A node without a position is in no bounds.
+    #[cfg_attr(test, ts(optional))]
+    pub bounds: Option<Bounds>,
+    /// Only these nodes.
+    #[cfg_attr(test, ts(optional))]
+    pub node_ids: Option<Vec<String>>,
+    /// Only these groups of fields.
+    #[cfg_attr(test, ts(optional))]
+    pub message_types: Option<Vec<MessageType>>,
+}
+
+/// A rectangle in degrees, edges included. `west > east` crosses the antimeridian.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Bounds {
+    pub north: f64,
+    pub south: f64,
+    pub east: f64,
+    pub west: f64,
+}
+
+/// What a client may ask to be told of.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "lowercase")]
+pub enum MessageType {
+    /// Names, hardware, role, firmware, channel, links.
+    Node,
+    /// Positions.
+    Position,
+    /// Telemetry.
+    Telemetry,
+    /// Texts and waypoints.
+    Message,
+    /// Online and last heard.
+    Status,
+}
+
+/// Where a client left off.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub(super) struct Resume {
+    /// From the last snapshot or hello.
+    pub epoch: String,
+    /// The last revision of which the client has applied every frame.
+    pub revision: u64,
+}
+
+/// What the server says. Frames of one tick bear one revision, and all but the last say `more`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub(super) enum ServerMessage<'a> {
+    /// First on every connection.
+    Hello {
+        protocol: u32,
+        server: &'a str,
+        epoch: &'a str,
+        revision: u64,
+        tick_ms: u64,
+        heartbeat_ms: u64,
+        timeout_ms: u64,
+    },
+    /// The answer to a subscription. A full one replaces everything from its first part on; `more`
+    /// says that parts follow. Its nodes are whole records.
+    Snapshot {
+        epoch: &'a str,
+        revision: u64,
+        full: bool,
+        #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        nodes: Items<'a, NodeRecord<'a>>,
+        #[cfg_attr(test, ts(as = "Vec<String>"))]
+        removed: Vec<Id<'a>>,
+        messages: Vec<MessageRecord<'a>>,
+        more: bool,
+    },
+    /// Nodes that come into the filter: whole records.
+    NodeEnter {
+        revision: u64,
+        #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        nodes: Items<'a, NodeRecord<'a>>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
+    /// Fields of the node group to merge.
+    NodeUpdate {
+        revision: u64,
+        #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        nodes: Items<'a, NodeRecord<'a>>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
+    /// Positions that replace those held.
+    PositionUpdate {
+        revision: u64,
+        #[cfg_attr(test, ts(as = "Vec<PositionUpdate>"))]
+        positions: Items<'a, PositionUpdate<'a>>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
+    /// Readings to merge.
+    TelemetryUpdate {
+        revision: u64,
+        #[cfg_attr(test, ts(as = "Vec<TelemetryUpdate>"))]
+        telemetry: Items<'a, TelemetryUpdate<'a>>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
+    /// Fields of the status group to merge.
+    NodeStatus {
+        revision: u64,
+        #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        nodes: Items<'a, NodeRecord<'a>>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
+    /// Nodes to drop; one that is not held is no mistake.
+    NodeLeave {
+        revision: u64,
+        #[cfg_attr(test, ts(as = "Vec<String>"))]
+        ids: Vec<Id<'a>>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
+    /// What was said.
+    Message {
+        revision: u64,
+        messages: Vec<MessageRecord<'a>>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
+    /// The answer to a ping.
+    Pong {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        id: Option<serde_json::Number>,
+        time: i64,
+    },
+    /// The client's last message was not understood; the connection goes on.
+    Error { code: ErrorCode, message: String },
+}
+
+impl ServerMessage<'_> {
+    /// Makes this the last frame of its tick.
+    pub(super) fn end_tick(&mut self) {
+        match self {
+            Self::NodeEnter { more, .. }
+            | Self::NodeUpdate { more, .. }
+            | Self::PositionUpdate { more, .. }
+            | Self::TelemetryUpdate { more, .. }
+            | Self::NodeStatus { more, .. }
+            | Self::NodeLeave { more, .. }
+            | Self::Message { more, .. } => *more = false,
+            Self::Hello { .. } | Self::Snapshot { .. } | Self::Pong { .. } | Self::Error { .. } => {
+            }
+        }
+    }
+}
+
+/// What was wrong with a client's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not a JSON object with a `type`, or its fields are not as described.
+    InvalidMessage,
+    /// A `type` that the server does not know.
+    UnknownType,
+    /// Bounds that are no rectangle on Earth.
+    InvalidBounds,
+    /// Ids that name no node, or too many of them.
+    InvalidNodeIds,
+    /// A snapshot is asked for without a subscription.
+    NotSubscribed,
+    /// A binary frame, where only text is spoken.
+    BinaryFrame,
+}
+
+/// Why the server hangs up. Numbers from 4000 to 4499 mean "come back after a pause", from 4500
+/// on "do not".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum CloseReason {
+    /// The server stops; come back.
+    GoingAway = 1001,
+    /// No sign of life from the client, or it takes nothing.
+    TimedOut = 4408,
+}
+
+impl CloseReason {
+    /// The close code.
+    pub(super) const fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The reason in words.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::GoingAway => "the server is stopping, come back",
+            Self::TimedOut => "no sign of life",
+        }
+    }
+}
+
+/// Records, each to be written out or written out before and shared.
+pub(super) type Items<'a, T> = Vec<Item<'a, T>>;
+
+/// One record of a list.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Item<'a, T> {
+    /// To be written out.
+    Record(T),
+    /// Written out before.
+    Encoded(&'a RawValue),
+}
+
+impl<T> From<T> for Item<'_, T> {
+    fn from(record: T) -> Self {
+        Self::Record(record)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use ts_rs::{Config, TS};
+
+    use super::*;
+    use crate::http::records::{
+        LinkRecord, MessageRecord, NodeRecord, PositionRecord, TELEMETRY_TYPES, WaypointRecord,
+    };
+
+    /// Writes the types that the web map is built with. A change shows up in version control.
+    #[test]
+    fn the_typescript_types_are_generated_from_these() {
+        let config = Config::new().with_large_int("number");
+        let types = [
+            Bounds::decl(&config),
+            MessageType::decl(&config),
+            Filter::decl(&config),
+            Resume::decl(&config),
+            ClientMessage::decl(&config),
+            PositionRecord::decl(&config),
+            PositionUpdate::decl(&config),
+            TELEMETRY_TYPES[0].to_owned(),
+            TELEMETRY_TYPES[1].to_owned(),
+            LinkRecord::decl(&config),
+            NodeRecord::decl(&config),
+            WaypointRecord::decl(&config),
+            MessageRecord::decl(&config),
+            ErrorCode::decl(&config),
+            ServerMessage::decl(&config),
+        ];
+        let mut text =
+            String::from("// Generated from src/http/protocol.rs by `cargo test`. Do not edit.\n");
+        for declaration in types {
+            text.push_str("\nexport ");
+            text.push_str(&declaration.replace(" \n", "\n"));
+            text.push('\n');
+        }
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web/src/protocol.gen.ts");
+        if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            std::fs::write(&path, text).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_from_a_malformed_message() {
+        let unknown = serde_json::from_str(r#"{"type":"dance","with":"me"}"#);
+        assert!(matches!(unknown, Ok(ClientMessage::Unknown)));
+        assert!(
+            serde_json::from_str::<ClientMessage>(r#"{"type":"subscribe","filter":7}"#).is_err()
+        );
+        assert!(serde_json::from_str::<ClientMessage>("[]").is_err());
+    }
+}
