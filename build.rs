@@ -1,5 +1,8 @@
-//! Tells Cargo to build again when the web map has been built again.
+//! Has Cargo build again when the web map has been built again.
 
-fn main() {
+fn main() -> std::io::Result<()> {
+    // A folder that is not there would have Cargo build again every time.
+    std::fs::create_dir_all("web/dist")?;
     println!("cargo::rerun-if-changed=web/dist");
+    Ok(())
 }

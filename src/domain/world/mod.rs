@@ -9,6 +9,12 @@ use std::{
 use rstar::{AABB, RTree, primitives::GeomWithData};
 use rustc_hash::FxHashMap;
 
+mod changed;
+mod missed;
+
+use changed::Changed;
+pub use missed::Missed;
+
 use super::{
     Batch, Change, Filter, Groups, Message, Node, NodeId, Patch, Place, Timestamp, batch::Spoken,
 };
@@ -29,30 +35,6 @@ pub struct Lifetimes {
     pub forget_after: Duration,
     /// How long it is remembered that a node left, for clients who were away.
     pub tombstones: Duration,
-}
-
-/// What a client at some revision misses, in order of the oldest change first.
-#[derive(Clone, Debug, Default)]
-pub struct Missed {
-    /// Nodes that it may not hold: whole records.
-    pub entered: Vec<Arc<Node>>,
-    /// Nodes that it holds, and the groups that changed since.
-    pub updated: Vec<(Arc<Node>, Groups)>,
-    /// Nodes that it may hold and should not.
-    pub left: Vec<NodeId>,
-    /// What was said since.
-    pub messages: Vec<Arc<Message>>,
-}
-
-/// The revisions at which the groups of a node last changed. `position` is also the revision at
-/// which the node came into the world, so that whoever does not know the one knows not the other.
-#[derive(Clone, Copy, Debug)]
-struct Changed {
-    info: Revision,
-    position: Revision,
-    telemetry: Revision,
-    status: Revision,
-    links: Revision,
 }
 
 #[derive(Debug)]
@@ -285,64 +267,6 @@ impl World {
         self.messages_after(filter, None)
     }
 
-    /// What a client misses that held everything matching `held` at revision `cursor` and now
-    /// wants what matches `wanted`. None when its cursor is void, and only a fresh picture helps:
-    /// it is from the future, older than the oldest tombstone, or other groups are wanted now.
-    ///
-    /// Nothing may be pending. This needs no memory of the client: where a node's position has not changed since the
-    /// cursor, `held` says whether the client has the node; where it has changed, the client may
-    /// or may not have it, and is sent the whole record, or the id, which does no harm twice.
-    pub fn missed(&self, held: &Filter, wanted: &Filter, cursor: Revision) -> Option<Missed> {
-        if cursor < self.horizon || cursor > self.revision || held.types != wanted.types {
-            return None;
-        }
-        let mut missed = Missed::default();
-        let newer = (std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded);
-        for (_, id) in self.log.range(newer) {
-            let Some(entry) = self.nodes.get(id) else {
-                if held.may_hold(id) {
-                    missed.left.push(id.clone());
-                }
-                continue;
-            };
-            let settled = entry.changed.position <= cursor;
-            let may_hold = if settled { held.matches(&entry.node) } else { held.may_hold(id) };
-            if wanted.matches(&entry.node) {
-                if settled && may_hold {
-                    let groups = entry.changed.since(cursor).and(wanted.types.groups());
-                    if !groups.is_empty() {
-                        missed.updated.push((Arc::clone(&entry.node), groups));
-                    }
-                } else {
-                    missed.entered.push(Arc::clone(&entry.node));
-                }
-            } else if may_hold {
-                missed.left.push(id.clone());
-            }
-        }
-        if held != wanted {
-            self.rests_between(held, wanted, cursor, &mut missed);
-        }
-        missed.messages = self.messages_after(wanted, Some(cursor));
-        Some(missed)
-    }
-
-    /// Adds the nodes that have not changed since `cursor` and match only one of the filters.
-    fn rests_between(&self, held: &Filter, wanted: &Filter, cursor: Revision, missed: &mut Missed) {
-        let rests =
-            |node: &Node| self.nodes.get(&node.id).is_some_and(|entry| entry.revision <= cursor);
-        self.for_each_candidate(wanted, |node| {
-            if wanted.matches(node) && !held.matches(node) && rests(node) {
-                missed.entered.push(Arc::clone(node));
-            }
-        });
-        self.for_each_candidate(held, |node| {
-            if held.matches(node) && !wanted.matches(node) && rests(node) {
-                missed.left.push(node.id.clone());
-            }
-        });
-    }
-
     /// Calls `visit` once for every node that may match, by the cheapest index.
     fn for_each_candidate(&self, filter: &Filter, mut visit: impl FnMut(&Arc<Node>)) {
         if let Some(ids) = &filter.node_ids {
@@ -356,21 +280,6 @@ impl World {
         } else {
             self.nodes.values().for_each(|entry| visit(&entry.node));
         }
-    }
-
-    fn messages_after(&self, filter: &Filter, cursor: Option<Revision>) -> Vec<Arc<Message>> {
-        let newer = self
-            .messages
-            .iter()
-            .filter(|(revision, _)| cursor.is_none_or(|cursor| *revision > cursor));
-        newer
-            .map(|(_, message)| Spoken {
-                message: Arc::clone(message),
-                sender: self.get(&message.from).cloned(),
-            })
-            .filter(|spoken| spoken.heard_through(filter))
-            .map(|spoken| spoken.message)
-            .collect()
     }
 
     fn create(&mut self, patch: &Patch, now: Timestamp) {
@@ -474,33 +383,6 @@ impl World {
     fn next_revision(&mut self) -> Revision {
         self.revision = Revision(self.revision.0 + 1);
         self.revision
-    }
-}
-
-impl Changed {
-    fn all(at: Revision) -> Self {
-        Self { info: at, position: at, telemetry: at, status: at, links: at }
-    }
-
-    fn mark(&mut self, groups: Groups, at: Revision) {
-        for group in Groups::EACH.into_iter().filter(|group| groups.intersects(*group)) {
-            *self.of_mut(group) = at;
-        }
-    }
-
-    fn since(mut self, cursor: Revision) -> Groups {
-        let changed = Groups::EACH.into_iter().filter(|group| *self.of_mut(*group) > cursor);
-        changed.fold(Groups::NONE, Groups::or)
-    }
-
-    fn of_mut(&mut self, group: Groups) -> &mut Revision {
-        match group {
-            Groups::INFO => &mut self.info,
-            Groups::POSITION => &mut self.position,
-            Groups::TELEMETRY => &mut self.telemetry,
-            Groups::STATUS => &mut self.status,
-            _ => &mut self.links,
-        }
     }
 }
 
