@@ -15,12 +15,13 @@ use super::{
     records::{Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate},
 };
 use crate::{
-    broadcast::{Encoder, Picture, View},
+    broadcast::{Delivery, Encoder, Picture, View},
     domain::{Batch, Change, Groups, Message, MessageTypes, Missed, Node, Revision, SightKind},
 };
 
-/// Nodes in one part of a snapshot: parts of some 100 KB, so that none holds up a slow line.
-const NODES_PER_PART: usize = 250;
+/// Nodes in one part of a snapshot: parts of some 100 KB, so that none holds up a slow line. Tests
+/// have few nodes and want parts all the same.
+const NODES_PER_PART: usize = if cfg!(test) { 2 } else { 250 };
 
 /// One message as bytes.
 pub(super) fn encode(message: &ServerMessage<'_>) -> Bytes {
@@ -176,8 +177,22 @@ impl FrameLists<'_> {
     }
 }
 
+/// The frames of a delivery, in order; the parts of a picture are written as they are asked for.
+pub(super) fn of<'a>(
+    epoch: &'a str,
+    delivery: &'a Delivery,
+) -> Box<dyn Iterator<Item = Bytes> + Send + 'a> {
+    match delivery {
+        Delivery::Tick(frames) => Box::new(frames.iter().cloned()),
+        Delivery::CatchUp { revision, types, missed } => {
+            Box::new(catch_up(*revision, *types, missed).into_iter())
+        }
+        Delivery::Picture(picture) => Box::new(snapshot(epoch, picture)),
+    }
+}
+
 /// The frames that merge several ticks for a client that could not keep up.
-pub(super) fn catch_up(revision: Revision, types: MessageTypes, missed: &Missed) -> Vec<Bytes> {
+fn catch_up(revision: Revision, types: MessageTypes, missed: &Missed) -> Vec<Bytes> {
     let mut lists = FrameLists {
         messages: messages(&missed.messages),
         leave: missed.left.iter().map(Id).collect(),
@@ -202,10 +217,7 @@ pub(super) fn catch_up(revision: Revision, types: MessageTypes, missed: &Missed)
 }
 
 /// The parts of a snapshot, each written when it is asked for.
-pub(super) fn snapshot<'a>(
-    epoch: &'a str,
-    picture: &'a Picture,
-) -> impl Iterator<Item = Bytes> + 'a {
+fn snapshot<'a>(epoch: &'a str, picture: &'a Picture) -> impl Iterator<Item = Bytes> + 'a {
     let parts = picture.nodes.len().div_ceil(NODES_PER_PART).max(1);
     (0..parts).map(move |part| {
         let first = part == 0;

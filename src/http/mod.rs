@@ -7,6 +7,8 @@ mod frames;
 mod geojson;
 mod health;
 mod history;
+#[cfg(test)]
+mod law;
 mod nodes;
 mod protocol;
 mod records;

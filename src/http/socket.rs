@@ -130,7 +130,7 @@ impl Connection {
             heartbeat_ms: millis(HEARTBEAT),
             timeout_ms: millis(TIMEOUT),
         });
-        self.send([hello]).await?;
+        self.send(text(hello)).await?;
         if let Some(filter) = filter {
             let action = self.session.on_query(filter);
             self.act(&viewer, action).await?;
@@ -149,7 +149,7 @@ impl Connection {
                 }
                 delivery = viewer.next() => match delivery {
                     Some(delivery) => {
-                        self.deliver(delivery).await?;
+                        self.deliver(&delivery).await?;
                         viewer.delivered().await?;
                     }
                     None => return Err(End::HangUp(CloseReason::GoingAway)),
@@ -158,7 +158,7 @@ impl Connection {
                     if last_sign.elapsed() >= TIMEOUT {
                         return Err(End::HangUp(CloseReason::TimedOut));
                     }
-                    self.send_message([Message::Ping(Bytes::new())]).await?;
+                    self.send(Message::Ping(Bytes::new())).await?;
                 }
             }
         }
@@ -179,52 +179,34 @@ impl Connection {
             Action::Subscribe(filter, resume) => viewer.subscribe(filter, resume).await?,
             Action::Unsubscribe => viewer.unsubscribe().await?,
             Action::Snapshot => viewer.request_snapshot().await?,
-            Action::Answer(frame) => self.send([frame]).await?,
+            Action::Answer(frame) => self.send(text(frame)).await?,
         }
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: Delivery) -> Result<(), End> {
-        match delivery {
-            Delivery::Tick(frames) => self.send(frames.iter().cloned()).await,
-            Delivery::CatchUp { revision, types, missed } => {
-                self.send(frames::catch_up(revision, types, &missed)).await
-            }
-            Delivery::Picture(picture) => {
-                let live = self.state.live.clone();
-                for part in frames::snapshot(live.epoch(), &picture) {
-                    self.send([part]).await?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    async fn send(&mut self, frames: impl IntoIterator<Item = Bytes>) -> Result<(), End> {
-        let texts = frames.into_iter().map(|frame| {
-            Message::Text(Utf8Bytes::try_from(frame).expect("frames are JSON, which is UTF-8"))
-        });
-        self.send_message(texts).await
-    }
-
-    /// Waits until the socket has taken all of `messages`. A client that takes nothing for
-    /// [`TIMEOUT`] is given up.
-    async fn send_message(
-        &mut self,
-        messages: impl IntoIterator<Item = Message>,
-    ) -> Result<(), End> {
-        for message in messages {
-            let bytes = match &message {
-                Message::Text(text) => text.len(),
-                _ => 0,
-            };
-            self.patiently(async |socket| socket.feed(message).await).await?;
-            self.state.metrics.ws_frames.inc();
-            self.state.metrics.ws_bytes.inc_by(bytes as u64);
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<(), End> {
+        let live = self.state.live.clone();
+        for frame in frames::of(live.epoch(), delivery) {
+            self.feed(text(frame)).await?;
         }
         self.patiently(async |socket| socket.flush().await).await
     }
 
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        self.feed(message).await?;
+        self.patiently(async |socket| socket.flush().await).await
+    }
+
+    async fn feed(&mut self, message: Message) -> Result<(), End> {
+        if let Message::Text(text) = &message {
+            self.state.metrics.ws_frames.inc();
+            self.state.metrics.ws_bytes.inc_by(text.len() as u64);
+        }
+        self.patiently(async |socket| socket.feed(message).await).await
+    }
+
+    /// Waits until the socket has taken what is written. A client that takes nothing for
+    /// [`TIMEOUT`] is given up.
     async fn patiently(
         &mut self,
         write: impl AsyncFnOnce(&mut WebSocket) -> Result<(), axum::Error>,
@@ -248,6 +230,10 @@ impl Connection {
         // A client that does not answer loses nothing by it.
         let _ = timeout(PATIENCE, goodbye).await;
     }
+}
+
+fn text(frame: Bytes) -> Message {
+    Message::Text(Utf8Bytes::try_from(frame).expect("frames are JSON, which is UTF-8"))
 }
 
 fn millis(span: Duration) -> u64 {
