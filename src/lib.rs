@@ -1,7 +1,9 @@
 //! geocast puts a mesh network on a live map: MQTT in, viewport diffs out.
 
 pub mod broadcast;
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ingest;
 pub mod storage;
+pub mod telemetry;

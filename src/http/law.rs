@@ -173,13 +173,14 @@ impl Mirror {
                 }
             }
             "node_update" | "node_status" => {
-                list("nodes").iter().for_each(|record| self.merge(&id(record), None, record));
+                for record in &list("nodes") {
+                    self.merge(&id(record), None, record);
+                }
             }
             "telemetry_update" => {
-                let records = list("telemetry");
-                records
-                    .iter()
-                    .for_each(|record| self.merge(&id(record), Some("telemetry"), record));
+                for record in &list("telemetry") {
+                    self.merge(&id(record), Some("telemetry"), record);
+                }
             }
             "position_update" => {
                 for mut record in list("positions") {

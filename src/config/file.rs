@@ -1,0 +1,72 @@
+//! The configuration file: each `name = value` stands for a flag that was not given.
+
+use std::{ffi::OsString, path::Path};
+
+use clap::{ArgMatches, Command, error::ErrorKind, parser::ValueSource};
+use toml::Value;
+
+/// The same command line, but with nothing required: what is missing may stand in the file.
+pub(super) fn lenient(command: Command) -> Command {
+    command.mut_subcommands(|sub| {
+        sub.mut_args(|arg| if arg.is_positional() { arg } else { arg.required(false) })
+    })
+}
+
+/// The settings in the file at `path` as arguments, without those that `matches` holds from the
+/// command line or the environment.
+pub(super) fn arguments(
+    path: &Path,
+    command: &Command,
+    matches: &ArgMatches,
+) -> Result<Vec<OsString>, clap::Error> {
+    let fail = |message: String| {
+        clap::Error::raw(ErrorKind::ValueValidation, format!("{}: {message}\n", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| fail(error.to_string()))?;
+    let Some((name, sub_matches)) = matches.subcommand() else { return Ok(Vec::new()) };
+    let Some(sub_command) = command.find_subcommand(name) else { return Ok(Vec::new()) };
+    let mut arguments = Vec::new();
+    for (setting, value) in &table {
+        let find = |command: &Command| {
+            let mut flags = command.get_arguments().filter(|arg| arg.get_long().is_some());
+            flags.find(|arg| arg.get_long() == Some(setting)).map(|arg| arg.get_id().clone())
+        };
+        let Some(id) = find(sub_command).or_else(|| find(command)) else {
+            if command.get_subcommands().any(|other| find(other).is_some()) {
+                continue;
+            }
+            return Err(fail(format!("unknown setting `{setting}`; {}", known(sub_command))));
+        };
+        let given = [ValueSource::CommandLine, ValueSource::EnvVariable];
+        let source = sub_matches.value_source(id.as_str());
+        if setting == "config" || source.is_some_and(|source| given.contains(&source)) {
+            continue;
+        }
+        let values = written(value).ok_or_else(|| {
+            fail(format!("`{setting}` must be a text, a number, or a list of texts"))
+        })?;
+        arguments.extend(values.into_iter().map(|value| format!("--{setting}={value}").into()));
+    }
+    Ok(arguments)
+}
+
+fn written(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Integer(number) => Some(vec![number.to_string()]),
+        Value::Float(number) => Some(vec![number.to_string()]),
+        Value::Array(values) => {
+            values.iter().map(|value| value.as_str().map(str::to_owned)).collect()
+        }
+        Value::Boolean(_) | Value::Datetime(_) | Value::Table(_) => None,
+    }
+}
+
+fn known(command: &Command) -> String {
+    let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+    let names: Vec<_> =
+        flags.filter(|name| !matches!(*name, "help" | "version" | "config")).collect();
+    format!("known ones are {}", names.join(", "))
+}

@@ -1,0 +1,233 @@
+//! Configuration: plain values from flags, the environment and a file. Knows nobody.
+//!
+//! Every flag `--some-name` can also stand in the environment as `GEOCAST_SOME_NAME` and in the
+//! TOML file given with `--config` as `some-name = ...`. A flag wins over the environment, and
+//! the environment over the file. `geocast help COMMAND` is the reference.
+
+#![expect(clippy::doc_markdown, reason = "the comments on flags are the help texts")]
+
+mod file;
+mod values;
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use url::Url;
+
+pub use values::{ChannelKey, Secret};
+
+/// A live map of a mesh network: MQTT in, exactly what changes in each browser's view out.
+#[derive(Debug, Parser)]
+#[command(name = "geocast", version, propagate_version = true, subcommand_required = true)]
+pub struct Cli {
+    /// Settings from this TOML file, one `name = value` for each flag `--name`.
+    #[arg(long, value_name = "FILE", env = "GEOCAST_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// How log lines are written.
+    #[arg(long, value_enum, default_value_t, env = "GEOCAST_LOG_FORMAT", global = true)]
+    pub log_format: LogFormat,
+
+    /// What is logged, as in `info,geocast=debug`.
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "GEOCAST_LOG", global = true)]
+    pub log: String,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What geocast can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: take in packets, store them, show them.
+    Serve(Serve),
+    /// Show a simulated mesh: broker, database and map in one, leaving nothing behind.
+    Demo(Demo),
+    /// Record MQTT messages to a file.
+    Record(Record),
+    /// Publish a recorded file to a broker.
+    Replay(Replay),
+}
+
+/// Settings of the server.
+#[derive(Args, Clone, Debug)]
+pub struct Serve {
+    /// Where the map, the API and the metrics are served; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "GEOCAST_LISTEN")]
+    #[arg(value_parser = values::address)]
+    pub listen: SocketAddr,
+
+    /// Where everything is kept.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "sqlite:geocast.db",
+        env = "GEOCAST_DATABASE_URL"
+    )]
+    #[arg(value_parser = values::database_url, hide_env_values = true)]
+    pub database_url: String,
+
+    /// A broker to read from, as mqtt://user:password@host:1883 or mqtts://...; may be given
+    /// several times. Without one, geocast is a broker itself.
+    #[arg(long, value_name = "URL", env = "GEOCAST_MQTT_URL", value_delimiter = ',')]
+    #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
+    pub mqtt_url: Vec<Secret<Url>>,
+
+    /// What to subscribe to; may be given several times.
+    #[arg(long, value_name = "FILTER", default_value = "msh/#", env = "GEOCAST_MQTT_TOPIC")]
+    #[arg(value_parser = values::topic_filter, value_delimiter = ',')]
+    pub mqtt_topic: Vec<String>,
+
+    /// Names this server to its brokers, which keep messages for it while it is away: stable, and
+    /// different for every server on one broker. Made from the machine and the database if not given.
+    #[arg(long, value_name = "ID", env = "GEOCAST_MQTT_CLIENT_ID")]
+    #[arg(value_parser = values::client_id)]
+    pub mqtt_client_id: Option<String>,
+
+    /// A channel's key; may be given several times. The default key AQ== is always known.
+    #[arg(long, value_name = "NAME=BASE64", env = "GEOCAST_CHANNEL_KEY", value_delimiter = ',')]
+    #[arg(value_parser = values::channel_key, hide_env_values = true)]
+    pub channel_key: Vec<ChannelKey>,
+
+    /// Where the embedded broker listens; port 0 takes a free one. Only without --mqtt-url.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883")]
+    #[arg(value_parser = values::address, env = "GEOCAST_BROKER_LISTEN")]
+    pub broker_listen: SocketAddr,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub map: Map,
+}
+
+/// Settings of the map.
+#[derive(Args, Clone, Debug)]
+pub struct Map {
+    /// A node silent for this long is shown as offline.
+    #[arg(long, value_name = "SPAN", default_value = "2h", env = "GEOCAST_OFFLINE_AFTER")]
+    #[arg(value_parser = values::span)]
+    pub offline_after: Duration,
+
+    /// A node silent for this long leaves the map; its history stays.
+    #[arg(long, value_name = "SPAN", default_value = "7d", env = "GEOCAST_FORGET_AFTER")]
+    #[arg(value_parser = values::span)]
+    pub forget_after: Duration,
+
+    /// How long it is remembered that a node left, for clients that come back.
+    #[arg(long, value_name = "SPAN", default_value = "1h", env = "GEOCAST_RESUME_WITHIN")]
+    #[arg(value_parser = values::span)]
+    pub resume_within: Duration,
+
+    /// The least time between two batches of changes, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 100, env = "GEOCAST_TICK_MS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub tick_ms: u64,
+
+    /// The title of the map.
+    #[arg(long, value_name = "TEXT", default_value = "geocast", env = "GEOCAST_MAP_NAME")]
+    pub map_name: String,
+
+    /// A MapLibre style to draw nodes on. Without one the built-in base map is used, which asks
+    /// no other host.
+    #[arg(long, value_name = "URL", env = "GEOCAST_MAP_STYLE_URL")]
+    #[arg(value_parser = values::web_url)]
+    pub map_style_url: Option<Url>,
+}
+
+/// Settings of the demonstration.
+#[derive(Args, Clone, Debug)]
+pub struct Demo {
+    /// Where the map is served; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "GEOCAST_LISTEN")]
+    #[arg(value_parser = values::address)]
+    pub listen: SocketAddr,
+
+    /// Where the embedded broker listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(value_parser = values::address, env = "GEOCAST_BROKER_LISTEN")]
+    pub broker_listen: SocketAddr,
+
+    /// How many nodes there are.
+    #[arg(long, value_name = "COUNT", default_value_t = 300, env = "GEOCAST_NODES")]
+    #[arg(value_parser = clap::value_parser!(u16).range(20..=5000))]
+    pub nodes: u16,
+
+    /// The same seed gives the same mesh.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "GEOCAST_SEED")]
+    pub seed: u64,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub map: Map,
+}
+
+/// Settings of a recording.
+#[derive(Args, Clone, Debug)]
+pub struct Record {
+    /// The broker, as mqtt://user:password@host:1883 or mqtts://...
+    #[arg(long, value_name = "URL", env = "GEOCAST_MQTT_URL")]
+    #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
+    pub mqtt_url: Secret<Url>,
+
+    /// What to subscribe to; may be given several times.
+    #[arg(long, value_name = "FILTER", default_value = "msh/#", env = "GEOCAST_MQTT_TOPIC")]
+    #[arg(value_parser = values::topic_filter, value_delimiter = ',')]
+    pub mqtt_topic: Vec<String>,
+
+    /// The file to write; it must not exist yet.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Settings of a replay.
+#[derive(Args, Clone, Debug)]
+pub struct Replay {
+    /// The recorded file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// The broker, as mqtt://user:password@host:1883 or mqtts://...
+    #[arg(long, value_name = "URL", env = "GEOCAST_MQTT_URL")]
+    #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
+    pub mqtt_url: Secret<Url>,
+
+    /// Messages a second; without --rate and --speed as fast as the broker takes them.
+    #[arg(long, value_name = "N", conflicts_with = "speed", env = "GEOCAST_RATE")]
+    #[arg(value_parser = values::positive)]
+    pub rate: Option<f64>,
+
+    /// Times the recorded pace: 1 takes as long as the recording did, 10 a tenth of it.
+    #[arg(long, value_name = "X", env = "GEOCAST_SPEED")]
+    #[arg(value_parser = values::positive)]
+    pub speed: Option<f64>,
+
+    /// Quality of service: 0, or 1 to wait until the broker has acknowledged everything.
+    #[arg(long, value_name = "0|1", default_value_t = 0, env = "GEOCAST_QOS")]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub qos: u8,
+}
+
+/// The configuration from these arguments (the program's name first), the environment, and the
+/// file that they name.
+pub fn parse<I>(arguments: I) -> Result<Cli, clap::Error>
+where
+    I: IntoIterator<Item = OsString>,
+{
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matches = file::lenient(Cli::command()).try_get_matches_from(&arguments)?;
+    if let Some(path) = matches.get_one::<PathBuf>("config") {
+        arguments.extend(file::arguments(path, &Cli::command(), &matches)?);
+    }
+    let matches = Cli::command().try_get_matches_from(&arguments)?;
+    Cli::from_arg_matches(&matches)
+}

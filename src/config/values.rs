@@ -1,0 +1,156 @@
+//! How single values are written. Each error says what is allowed.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use url::Url;
+
+/// A value that does not show in logs or error texts.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// The value, for whoever needs it.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// A channel's name and its key as base64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelKey {
+    /// The name of the channel.
+    pub name: String,
+    /// 0 to 32 bytes; how short ones are filled up is the network's matter.
+    pub key: Secret<Vec<u8>>,
+}
+
+/// Longest channel key: AES-256.
+const MAX_KEY_BYTES: usize = 32;
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let allowed = "an address and a port are needed, as in 127.0.0.1:8080 or [::1]:8080";
+    text.parse().map_err(|_invalid| allowed.to_owned())
+}
+
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let allowed = "a time span above zero is needed, as in 90s, 30m, 2h or 7d";
+    match humantime::parse_duration(text) {
+        Ok(span) if !span.is_zero() => Ok(span),
+        _ => Err(allowed.to_owned()),
+    }
+}
+
+pub(super) fn database_url(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() => Ok(text.to_owned()),
+        _ => Err("sqlite:PATH or sqlite::memory: is needed".to_owned()),
+    }
+}
+
+pub(super) fn mqtt_url(text: &str) -> Result<Secret<Url>, String> {
+    let allowed = "mqtt://[user:password@]host[:port] or mqtts://... is needed";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {allowed}"))?;
+    let known = matches!(url.scheme(), "mqtt" | "mqtts")
+        && url.host_str().is_some_and(|host| !host.is_empty());
+    if known && matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none()
+    {
+        Ok(Secret(url))
+    } else {
+        Err(allowed.to_owned())
+    }
+}
+
+pub(super) fn web_url(text: &str) -> Result<Url, String> {
+    let allowed = "http://... or https://... is needed";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {allowed}"))?;
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(allowed.to_owned()) }
+}
+
+/// MQTT 3.1.1 section 4.7: `+` and `#` stand alone in their level, and `#` only in the last.
+pub(super) fn topic_filter(text: &str) -> Result<String, String> {
+    let levels: Vec<_> = text.split('/').collect();
+    let last = levels.len() - 1;
+    let wild = |level: &str| level.contains(['+', '#']);
+    let legal = levels.iter().enumerate().all(|(at, level)| match *level {
+        "#" => at == last,
+        "+" => true,
+        level => !wild(level),
+    });
+    if !text.is_empty() && u16::try_from(text.len()).is_ok() && !text.contains('\0') && legal {
+        Ok(text.to_owned())
+    } else {
+        Err("an MQTT topic filter is needed, as in msh/# or msh/EU_868/2/e/+/+".to_owned())
+    }
+}
+
+pub(super) fn client_id(text: &str) -> Result<String, String> {
+    let legal = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let allowed = "1 to 64 ASCII characters without spaces are needed";
+    if legal { Ok(text.to_owned()) } else { Err(allowed.to_owned()) }
+}
+
+/// The value itself is not repeated: it is a secret.
+pub(super) fn channel_key(text: &str) -> Result<ChannelKey, String> {
+    let allowed = "NAME=BASE64 with a key of 0 to 32 bytes is needed, as in LongFast=AQ==";
+    let (name, key) = text.split_once('=').ok_or(allowed)?;
+    match BASE64_STANDARD.decode(key) {
+        Ok(key) if key.len() <= MAX_KEY_BYTES && !name.is_empty() => {
+            Ok(ChannelKey { name: name.to_owned(), key: Secret(key) })
+        }
+        _ => Err(allowed.to_owned()),
+    }
+}
+
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => Err("a number above zero is needed".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topic_filters_follow_the_standard() {
+        for legal in ["msh/#", "#", "+", "msh/+/2/e/+/+", "a//b", "/"] {
+            assert!(topic_filter(legal).is_ok(), "{legal}");
+        }
+        for illegal in ["", "msh/#/e", "msh+", "a/b#", "a\0"] {
+            assert!(topic_filter(illegal).is_err(), "{illegal}");
+        }
+    }
+
+    #[test]
+    fn a_channel_key_names_its_channel_and_hides_its_bytes() {
+        let key = channel_key("Berg & Tal=1PG7OiApB1nwvP+rz05pAQ==").unwrap();
+        assert_eq!(key.name, "Berg & Tal");
+        assert_eq!(key.key.expose().len(), 16);
+        assert_eq!(format!("{:?}", key.key), "(secret)");
+        for illegal in [
+            "LongFast",
+            "=AQ==",
+            "LongFast=A",
+            "x=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
+        ] {
+            assert!(channel_key(illegal).is_err(), "{illegal}");
+        }
+    }
+
+    #[test]
+    fn only_brokers_are_mqtt_urls() {
+        assert!(mqtt_url("mqtt://user:p%40ss@broker.example:1883").is_ok());
+        assert!(mqtt_url("mqtts://broker.example").is_ok());
+        for illegal in ["http://broker", "mqtt://", "mqtt://host/topic", "broker:1883", ""] {
+            assert!(mqtt_url(illegal).is_err(), "{illegal}");
+        }
+    }
+}
