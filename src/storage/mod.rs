@@ -1,6 +1,13 @@
 //! Storage: what was acknowledged is on disk.
 
+mod cursor;
+mod filing;
+mod metrics;
+mod sqlite;
+mod state;
 mod writer;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -9,7 +16,8 @@ use crate::domain::{
     Filed, LinkObservation, Message, Metric, Node, NodeId, Position, Report, Timestamp,
 };
 
-pub use writer::{Committed, Job, Outcome, Settle};
+pub use metrics::Metrics;
+pub use writer::{Committed, Job, Outcome, Settle, Writer};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, Error)]
@@ -25,6 +33,18 @@ pub enum StoreError {
         /// The value.
         value: String,
     },
+    /// There is a database, or a place for one, but it cannot be used; trying again does not help.
+    #[error("cannot open the database {path}: {reason}")]
+    Open {
+        /// Where it is.
+        path: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// The URL names no database that this program can use. The message never repeats the URL,
+    /// which may hold a password.
+    #[error("not a usable database URL ({0}): write sqlite:PATH or sqlite::memory:")]
+    UnsupportedUrl(String),
     /// The cursor was not made by this store.
     #[error("not a cursor that this server gave")]
     InvalidCursor,
@@ -111,4 +131,25 @@ pub trait Store: Send + Sync {
 
     /// Ends every connection; what was committed is on disk.
     async fn close(&self);
+}
+
+/// Opens the database of this URL and brings its schema up to date: `sqlite:PATH`,
+/// `sqlite://PATH`, or `sqlite::memory:` for one that is gone when it is closed.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let unsupported = |reason: &str| Err(StoreError::UnsupportedUrl(reason.to_owned()));
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return unsupported("it has no scheme");
+    };
+    if scheme != "sqlite" {
+        let named =
+            scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let scheme = if named { scheme } else { "?" };
+        return unsupported(&format!("its scheme is {scheme}"));
+    }
+    match rest.strip_prefix("//").unwrap_or(rest) {
+        "" => unsupported("it has no path"),
+        ":memory:" => Ok(Arc::new(sqlite::SqliteStore::in_memory().await?)),
+        path if path.contains('?') => unsupported("it has parameters"),
+        path => Ok(Arc::new(sqlite::SqliteStore::open(path.as_ref()).await?)),
+    }
 }

@@ -1,6 +1,23 @@
 //! The writer: collects what arrives during a commit and commits it at once.
 
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Metrics, Store, StoreError};
 use crate::domain::{Filed, Patch, Report};
+
+/// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
+const MOST_JOBS: usize = 1000;
+
+/// Pause before a failed commit is tried again; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What became of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,4 +45,115 @@ pub struct Job {
 pub struct Committed {
     /// What they say.
     pub patches: Vec<Patch>,
+}
+
+/// The one task that writes.
+///
+/// There is no timer: a job that finds the writer idle is committed at once, and those that come
+/// during a commit go into the next one together. So a commit follows within milliseconds, and
+/// the more arrives the cheaper each job becomes.
+pub struct Writer {
+    /// Where it writes.
+    pub store: Arc<dyn Store>,
+    /// What is to be written. When this queue is full, whoever fills it waits: the broker keeps
+    /// what is not yet acknowledged. A capacity of 1000 or more lets commits grow to their full
+    /// size; a job weighs about a kilobyte.
+    pub jobs: mpsc::Receiver<Job>,
+    /// Where what was committed goes. When this queue is full the writer waits, and with it
+    /// everything before it. When nobody listens any more, what is committed is only kept on disk.
+    pub committed: mpsc::Sender<Committed>,
+    /// Why the last commit failed; none when the store is well. A message for the operator.
+    pub trouble: watch::Sender<Option<String>>,
+    /// What it counts.
+    pub metrics: Metrics,
+    /// Says that the server is stopping. The writer ends when the last sender of jobs is gone;
+    /// this token only limits how long a failing store may hold that up.
+    pub stop: CancellationToken,
+    /// How long a failing store is tried again once the server is stopping.
+    pub grace: Duration,
+}
+
+impl Writer {
+    /// Writes until all senders of jobs are gone and everything is committed. An error says that
+    /// the store failed to the end of the grace; what could not be written was not acknowledged.
+    pub async fn run(mut self) -> Result<(), StoreError> {
+        let mut batch = Vec::with_capacity(MOST_JOBS);
+        while self.jobs.recv_many(&mut batch, MOST_JOBS).await > 0 {
+            let filed = self.commit(&batch).await?;
+            let patches = self.settle(&mut batch, filed);
+            if !patches.is_empty() && self.committed.send(Committed { patches }).await.is_err() {
+                info!("nobody listens to what is committed any more");
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits, again and again if need be.
+    async fn commit(&self, batch: &[Job]) -> Result<Vec<Filed>, StoreError> {
+        let reports: Vec<&Report> = batch.iter().filter_map(|job| job.report.as_ref()).collect();
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pause = FIRST_PAUSE;
+        let mut give_up_at = None;
+        loop {
+            let begun = Instant::now();
+            let error = match self.store.commit(&reports).await {
+                Ok(filed) => {
+                    self.metrics.commits.inc();
+                    self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                    let count = u32::try_from(reports.len()).unwrap_or(u32::MAX);
+                    self.metrics.commit_reports.observe(f64::from(count));
+                    if self.trouble.send_replace(None).is_some() {
+                        info!("the database takes what is stored again");
+                    }
+                    return Ok(filed);
+                }
+                Err(error) => error,
+            };
+            self.metrics.commit_failures.inc();
+            let waiting = batch.len();
+            warn!(%error, waiting, "could not store {waiting} messages, trying again: {error}");
+            self.trouble.send_replace(Some(error.to_string()));
+            if self.stop.is_cancelled() {
+                let give_up_at = *give_up_at.get_or_insert_with(|| Instant::now() + self.grace);
+                if Instant::now() >= give_up_at {
+                    return Err(error);
+                }
+                sleep(pause.min(give_up_at - Instant::now())).await;
+            } else {
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = self.stop.cancelled() => {}
+                }
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Acknowledges every job, in order, and returns what is new to the world.
+    fn settle(&self, batch: &mut Vec<Job>, filed: Vec<Filed>) -> Vec<Patch> {
+        let mut filed = filed.into_iter();
+        let mut patches = Vec::new();
+        for Job { report, settle } in batch.drain(..) {
+            let Some(report) = report else {
+                settle(Outcome::Refused);
+                continue;
+            };
+            let filed = filed.next().expect("a store says of each report what became of it");
+            match filed {
+                Filed::Packet => {
+                    self.metrics.packets_stored.inc();
+                    self.metrics.receptions_stored.inc();
+                    patches.push(report.patch);
+                }
+                Filed::Reception => {
+                    self.metrics.receptions_stored.inc();
+                }
+                Filed::Duplicate => {}
+            }
+            settle(Outcome::Filed(filed));
+        }
+        patches
+    }
 }

@@ -1,0 +1,171 @@
+//! Which reports are new: the rule, apart from any database.
+
+use std::time::Duration;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::domain::{Filed, NodeId, PACKET_WINDOW, PacketKey, Report, Timestamp};
+
+/// A shorter silence around a start is not noted: it ages packets as time does.
+const SHORTEST_ABSENCE: Duration = Duration::from_mins(1);
+
+/// The spans in which this server did not run, as far as the store can tell: from the last packet
+/// before a stop to the first one after the start.
+///
+/// They do not count towards [`PACKET_WINDOW`]. What the broker held meanwhile, and what it
+/// delivers again because the acknowledgement was lost, would otherwise be stored a second time
+/// when the server was away for longer than the window. The spans are stored too, so that the rule
+/// holds for everything delivered late, in however many commits and after however many stops.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Absences {
+    /// Newest last.
+    spans: Vec<Absence>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Absence {
+    pub(super) began: Timestamp,
+    pub(super) ended: Timestamp,
+}
+
+impl Absence {
+    /// The absence between the last packet before a stop and the first one after it, if the two
+    /// lie far enough apart.
+    pub(super) fn between(last: Timestamp, first: Timestamp) -> Option<Self> {
+        (first.since(last) > SHORTEST_ABSENCE).then_some(Self { began: last, ended: first })
+    }
+}
+
+impl Absences {
+    /// From spans in the order in which they were noted.
+    pub(super) fn new(spans: Vec<Absence>) -> Self {
+        Self { spans }
+    }
+
+    pub(super) fn note(&mut self, absence: Absence) {
+        self.spans.push(absence);
+    }
+
+    /// The earliest first copy that what arrives at `arrived` can be a further copy of.
+    pub(super) fn reach_back(&self, arrived: Timestamp) -> Timestamp {
+        let mut earliest = arrived.minus(PACKET_WINDOW);
+        for absence in self.spans.iter().rev().filter(|absence| absence.ended <= arrived) {
+            if absence.ended <= earliest {
+                break;
+            }
+            earliest = earliest.minus(absence.ended.since(absence.began));
+        }
+        earliest
+    }
+}
+
+/// A packet that is stored, or about to be.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    row: i64,
+    received_at: Timestamp,
+}
+
+/// Decides report by report, in the order of a batch, from what the database said beforehand of
+/// all of them.
+#[derive(Debug)]
+pub(super) struct Filing<'a> {
+    absences: &'a Absences,
+    packets: FxHashMap<&'a PacketKey, Vec<Known>>,
+    receptions: FxHashSet<(i64, &'a NodeId)>,
+    next_row: i64,
+}
+
+impl<'a> Filing<'a> {
+    /// Rows of new packets count up from `next_row`.
+    pub(super) fn new(absences: &'a Absences, next_row: i64) -> Self {
+        Self { absences, packets: FxHashMap::default(), receptions: FxHashSet::default(), next_row }
+    }
+
+    /// The first copies that any of `batch` can be a further copy of were received between these.
+    pub(super) fn span(absences: &Absences, batch: &[&Report]) -> (Timestamp, Timestamp) {
+        let arrived = || batch.iter().map(|report| report.reception.arrived);
+        let first = arrived().min().map(|first| absences.reach_back(first));
+        let last = arrived().max().map(|last| last.plus(PACKET_WINDOW));
+        (first.unwrap_or_default(), last.unwrap_or_default())
+    }
+
+    /// Takes in that the database holds a packet of the key of `report`, and whether it holds the
+    /// copy of the gateway of `report` as well.
+    pub(super) fn found(
+        &mut self,
+        report: &'a Report,
+        row: i64,
+        received_at: Timestamp,
+        copy: bool,
+    ) {
+        let known = self.packets.entry(&report.packet.key).or_default();
+        if known.iter().all(|known| known.row != row) {
+            known.push(Known { row, received_at });
+        }
+        if copy {
+            self.receptions.insert((row, &report.reception.gateway));
+        }
+    }
+
+    /// What becomes of `report`, and the row of its packet.
+    pub(super) fn file(&mut self, report: &'a Report) -> (Filed, i64) {
+        let Report { packet, reception, .. } = report;
+        let earliest = self.absences.reach_back(reception.arrived);
+        let latest = reception.arrived.plus(PACKET_WINDOW);
+        let known = self.packets.entry(&packet.key).or_default();
+        let first_copy = known
+            .iter()
+            .filter(|known| earliest <= known.received_at && known.received_at <= latest)
+            .max_by_key(|known| (known.received_at, known.row));
+        let (filed, row) = match first_copy {
+            Some(known) if self.receptions.contains(&(known.row, &reception.gateway)) => {
+                return (Filed::Duplicate, known.row);
+            }
+            Some(known) => (Filed::Reception, known.row),
+            None => {
+                let row = self.next_row;
+                self.next_row += 1;
+                known.push(Known { row, received_at: reception.arrived });
+                (Filed::Packet, row)
+            }
+        };
+        self.receptions.insert((row, &reception.gateway));
+        (filed, row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(minute: u32) -> Timestamp {
+        Timestamp::from_seconds(minute * 60)
+    }
+
+    #[test]
+    fn without_absences_the_window_is_as_long_as_it_says() {
+        assert_eq!(Absences::default().reach_back(minute(100)), minute(85));
+    }
+
+    #[test]
+    fn an_absence_does_not_count() {
+        let absent = |began, ended| Absence { began: minute(began), ended: minute(ended) };
+        // Awake: 0-10, 70-75, 200 onwards.
+        let absences = Absences::new(vec![absent(10, 70), absent(75, 200)]);
+        assert_eq!(absences.reach_back(minute(200)), minute(0));
+        assert_eq!(absences.reach_back(minute(202)), minute(2));
+        assert_eq!(absences.reach_back(minute(211)), minute(71));
+        assert_eq!(absences.reach_back(minute(215)), minute(200));
+        assert_eq!(absences.reach_back(minute(300)), minute(285));
+        // A clock that went back: what is yet to come was no absence.
+        assert_eq!(absences.reach_back(minute(100)), minute(85));
+    }
+
+    #[test]
+    fn a_short_silence_is_no_absence() {
+        assert_eq!(Absence::between(minute(1), minute(2)), None);
+        assert!(Absence::between(minute(1), minute(3)).is_some());
+        assert_eq!(Absence::between(minute(3), minute(1)), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! One batch, one transaction.
+
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{
+    Journal, SqliteStore,
+    columns::Columns,
+    failed,
+    insert::insert,
+    nodes,
+    rows::{MessageRow, ObservedRow, PacketRow, PositionRow, ReadingsRow, ReceptionRow},
+};
+use crate::{
+    domain::{Filed, Report},
+    storage::{
+        StoreError,
+        filing::{Absence, Absences, Filing},
+    },
+};
+
+/// Packets that a report of the batch may be a further copy of, and whether its gateway's copy is
+/// stored. Parameters: the reports as JSON, and the span in which first copies count.
+const KNOWN: &str = "\
+    SELECT reports.key, packets.id, packets.received_at, \
+        receptions.packet IS NOT NULL \
+    FROM json_each(?1) AS reports \
+    CROSS JOIN packets ON packets.sender = reports.value ->> 0 \
+        AND packets.packet_id = reports.value ->> 1 \
+        AND packets.received_at BETWEEN ?2 AND ?3 \
+        AND packets.network = reports.value ->> 3 \
+    LEFT JOIN receptions ON receptions.packet = packets.id \
+        AND receptions.gateway = reports.value ->> 2";
+
+/// The row that a new packet gets. Histories outlive packets, and a row is never used twice.
+const NEXT_ROW: &str = "\
+    SELECT 1 + max( \
+        coalesce((SELECT max(id) FROM packets), 0), \
+        coalesce((SELECT max(packet) FROM positions), 0), \
+        coalesce((SELECT max(packet) FROM telemetry), 0), \
+        coalesce((SELECT max(packet) FROM messages), 0))";
+
+impl SqliteStore {
+    pub(super) async fn commit_batch(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError> {
+        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+        let mut journal = self.journal.lock().await;
+        let absence = journal
+            .last_before_start
+            .and_then(|last| Absence::between(last, first.reception.arrived));
+        let mut absences = journal.absences.clone();
+        if let Some(absence) = absence {
+            absences.note(absence);
+        }
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let filed = transaction(&mut connection, batch, &absences, absence).await;
+        if filed.is_ok() {
+            *journal = Journal { absences, last_before_start: None };
+        } else if !self.in_memory {
+            // SQLite may have rolled back by itself, which the driver does not see: it would
+            // think itself inside a transaction for ever. A new connection knows better.
+            drop(connection.close().await);
+        }
+        filed
+    }
+}
+
+async fn transaction(
+    connection: &mut SqliteConnection,
+    batch: &[&Report],
+    absences: &Absences,
+    absence: Option<Absence>,
+) -> Result<Vec<Filed>, StoreError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let mut filing = look_up(&mut transaction, batch, absences).await?;
+    let mut filed = Vec::with_capacity(batch.len());
+    let mut packets = Vec::with_capacity(batch.len());
+    let mut receptions = Vec::with_capacity(batch.len());
+    for &report in batch {
+        let (what, row) = filing.file(report);
+        filed.push(what);
+        if what == Filed::Packet {
+            packets.push(PacketRow(row, report));
+        }
+        if what != Filed::Duplicate {
+            receptions.push(ReceptionRow(row, &report.reception));
+        }
+    }
+    write(&mut transaction, &packets, &receptions, absence).await.map_err(failed)?;
+    let patches: Vec<_> = packets.iter().map(|PacketRow(_, report)| &report.patch).collect();
+    nodes::merge(&mut transaction, &patches).await?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(filed)
+}
+
+/// Asks for all reports at once what is stored of them.
+async fn look_up<'a>(
+    connection: &mut SqliteConnection,
+    batch: &[&'a Report],
+    absences: &'a Absences,
+) -> Result<Filing<'a>, StoreError> {
+    let keys: Vec<_> = batch
+        .iter()
+        .map(|Report { packet, reception, .. }| {
+            let key = &packet.key;
+            let gateway = reception.gateway.to_string();
+            (key.sender.to_string(), key.id.cast_signed(), gateway, key.network.name())
+        })
+        .collect();
+    let keys = serde_json::to_string(&keys).expect("texts and numbers always have a JSON form");
+    let (earliest, latest) = Filing::span(absences, batch);
+    let known = sqlx::query(KNOWN)
+        .bind(keys)
+        .bind(earliest.as_millis())
+        .bind(latest.as_millis())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let next_row = sqlx::query_scalar(NEXT_ROW).fetch_one(connection).await.map_err(failed)?;
+    let mut filing = Filing::new(absences, next_row);
+    for row in &known {
+        let mut columns = Columns::of(row);
+        let at: usize = columns.integer()?;
+        let (row, received_at) = (columns.take()?, columns.timestamp()?);
+        let copy = columns.take::<i64>()? != 0;
+        filing.found(batch[at], row, received_at, copy);
+    }
+    Ok(filing)
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    packets: &[PacketRow<'_>],
+    receptions: &[ReceptionRow<'_>],
+    absence: Option<Absence>,
+) -> Result<(), sqlx::Error> {
+    if let Some(Absence { began, ended }) = absence {
+        sqlx::query("INSERT INTO absences (began_at, ended_at) VALUES (?1, ?2)")
+            .bind(began.as_millis())
+            .bind(ended.as_millis())
+            .execute(&mut *connection)
+            .await?;
+    }
+    insert(connection, packets).await?;
+    insert(connection, receptions).await?;
+    let mut positions = Vec::new();
+    let mut readings = Vec::new();
+    let mut messages = Vec::new();
+    let mut links = Vec::new();
+    for &PacketRow(row, Report { patch, links: observed, .. }) in packets {
+        positions.extend(patch.position.as_ref().map(|said| PositionRow(row, &patch.node, said)));
+        readings.extend(patch.telemetry.as_ref().map(|said| ReadingsRow(row, &patch.node, said)));
+        messages.extend(patch.message.as_deref().map(|said| MessageRow(row, said)));
+        links.extend(observed.iter().map(|link| ObservedRow(row, patch.heard, link)));
+    }
+    insert(connection, &positions).await?;
+    insert(connection, &readings).await?;
+    insert(connection, &messages).await?;
+    insert(connection, &links).await
+}

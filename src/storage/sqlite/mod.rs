@@ -1,0 +1,227 @@
+//! `SQLite`: one file, one writer, readers that never wait for it.
+
+mod columns;
+mod commit;
+mod history;
+mod insert;
+mod migrations;
+mod nodes;
+mod rows;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use sqlx::{ConnectOptions, Row as _};
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow,
+    filing::{Absence, Absences},
+};
+use crate::domain::{Filed, Message, Position, Report, Timestamp};
+
+/// Connections that read. When all are busy, whoever asks waits, at most [`PATIENCE`].
+const READERS: u32 = 4;
+
+/// How long a connection, or a lock that another program holds, is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A store in an `SQLite` database.
+pub(super) struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    in_memory: bool,
+    journal: tokio::sync::Mutex<Journal>,
+    /// The lock on the file; none for a database in memory, and once closed.
+    lock: Mutex<Option<File>>,
+}
+
+/// What the writer remembers between two commits. The database holds all of it.
+#[derive(Debug, Default)]
+struct Journal {
+    absences: Absences,
+    /// When the newest packet came that was stored before this store was opened; none once
+    /// something was committed since.
+    last_before_start: Option<Timestamp>,
+}
+
+impl SqliteStore {
+    /// Opens the database in this file, which is created if the directory is there.
+    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let failed = |error: sqlx::Error| StoreError::Open {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let writing = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledgement is a promise: a commit is on disk, not only in the page cache.
+            .synchronous(SqliteSynchronous::Full)
+            // Kibibytes, when negative.
+            .pragma("cache_size", "-20000");
+        let writer = only_connection(writing).await.map_err(failed)?;
+        migrations::run(&writer, path).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(failed)?;
+        Self::start(writer, readers, Some(lock)).await
+    }
+
+    /// A database that is gone when it is closed. Its one connection reads as well.
+    pub(super) async fn in_memory() -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+        let only = only_connection(options).await.map_err(failed)?;
+        migrations::run(&only, Path::new(":memory:")).await?;
+        Self::start(only.clone(), only, None).await
+    }
+
+    async fn start(
+        writer: SqlitePool,
+        readers: SqlitePool,
+        lock: Option<File>,
+    ) -> Result<Self, StoreError> {
+        let spans = sqlx::query("SELECT began_at, ended_at FROM absences ORDER BY rowid")
+            .fetch_all(&readers)
+            .await
+            .map_err(failed)?;
+        let moment = |millis: Result<i64, sqlx::Error>| millis.map(Timestamp::from_millis);
+        let spans = spans.iter().map(|row| {
+            Ok(Absence { began: moment(row.try_get(0))?, ended: moment(row.try_get(1))? })
+        });
+        let last: Option<i64> = sqlx::query_scalar("SELECT max(received_at) FROM packets")
+            .fetch_one(&readers)
+            .await
+            .map_err(failed)?;
+        let journal = Journal {
+            absences: Absences::new(spans.collect::<Result<_, _>>().map_err(failed)?),
+            last_before_start: last.map(Timestamp::from_millis),
+        };
+        Ok(Self {
+            in_memory: lock.is_none(),
+            writer,
+            readers,
+            journal: journal.into(),
+            lock: Mutex::new(lock),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError> {
+        self.commit_batch(batch).await
+    }
+
+    async fn load(&self, since: Timestamp, messages: u32) -> Result<Loaded, StoreError> {
+        let nodes = nodes::heard_since(&self.readers, since).await?;
+        let newest =
+            HistoryQuery { node: None, from: None, to: None, limit: messages, cursor: None };
+        let mut messages = match messages {
+            0 => Vec::new(),
+            _ => history::messages(&self.readers, &newest).await?.records,
+        };
+        messages.reverse();
+        Ok(Loaded { nodes, messages })
+    }
+
+    async fn positions(&self, query: &HistoryQuery) -> Result<Page<Position>, StoreError> {
+        history::positions(&self.readers, query).await
+    }
+
+    async fn telemetry(&self, query: &HistoryQuery) -> Result<Page<TelemetryRow>, StoreError> {
+        history::telemetry(&self.readers, query).await
+    }
+
+    async fn messages(&self, query: &HistoryQuery) -> Result<Page<Message>, StoreError> {
+        history::messages(&self.readers, query).await
+    }
+
+    async fn links(&self, query: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
+        history::links(&self.readers, query).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let schema = sqlx::query_scalar::<_, i64>("PRAGMA schema_version");
+        schema.fetch_one(&self.readers).await.map(drop).map_err(failed)
+    }
+
+    async fn close(&self) {
+        // The last connection to go takes the write-ahead log with it: that must be the writer.
+        self.readers.close().await;
+        self.writer.close().await;
+        drop(self.lock.lock().map(|mut lock| lock.take()));
+    }
+}
+
+/// Takes the lock that says that this process, and no other, writes the database at `path`.
+///
+/// It is a file of its own beside the database: closing any handle on the database itself would
+/// end the locks that `SQLite` holds on it.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let refuse = |reason: String| StoreError::Open { path: path.display().to_string(), reason };
+    let directory = path.parent().filter(|parent| *parent != Path::new(""));
+    if let Some(directory) = directory
+        && !directory.is_dir()
+    {
+        return Err(refuse(format!("{} is not a directory", directory.display())));
+    }
+    if path.is_dir() {
+        return Err(refuse("it is a directory".to_owned()));
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(|error| refuse(format!("{}: {error}", beside.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(refuse("another process uses it".to_owned())),
+        Err(TryLockError::Error(error)) => {
+            Err(refuse(format!("{} cannot be locked: {error}", beside.display())))
+        }
+    }
+}
+
+/// A pool of one connection that lives as long as the pool.
+async fn only_connection(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+}
+
+fn failed(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::ColumnDecode { index, source } => {
+            StoreError::Corrupt { what: "column", value: format!("{index}: {source}") }
+        }
+        error => StoreError::Unavailable(error.to_string()),
+    }
+}
