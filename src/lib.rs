@@ -1,6 +1,7 @@
 //! geocast puts a mesh network on a live map: MQTT in, viewport diffs out.
 
 pub mod broadcast;
+pub mod capture;
 pub mod config;
 pub mod domain;
 pub mod http;

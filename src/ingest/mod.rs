@@ -1,6 +1,18 @@
 //! Ingest: MQTT in, reports out.
 
+#[cfg(feature = "broker")]
+mod broker;
+mod intake;
+mod metrics;
+pub(crate) mod mqtt;
+
 use thiserror::Error;
+
+#[cfg(feature = "broker")]
+pub use broker::{Broker, BrokerError};
+pub use intake::{Decode, Intake};
+pub use metrics::Metrics;
+pub use mqtt::{ConnectionState, InvalidMqttUrl, MqttSettings, MqttSource, MqttUrl, SetupError};
 
 /// Why a message was not stored. Each costs one counter and one debug line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]

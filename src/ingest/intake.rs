@@ -1,0 +1,68 @@
+//! The one door for messages: decodes, counts, and makes the job that storage works on.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::{Metrics, Refusal};
+use crate::{
+    domain::{Clock, Filed, Report, Timestamp},
+    storage::{Job, Outcome},
+};
+
+/// Reads the messages of one network. Pure: the same bytes give the same report.
+pub trait Decode: Send + Sync {
+    /// What the message says, or why it is not stored. `arrived` is when it came to this server.
+    fn decode(&self, topic: &str, payload: &[u8], arrived: Timestamp) -> Result<Report, Refusal>;
+}
+
+/// Turns MQTT messages into jobs, wherever they come from.
+///
+/// What it counts adds up: packets received are receptions stored and packets refused, a copy
+/// that was stored before being refused as a duplicate.
+#[derive(Clone)]
+pub struct Intake {
+    decoder: Arc<dyn Decode>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+}
+
+impl Intake {
+    /// An intake that reads with `decoder`, dates by `clock` and counts in `metrics`.
+    pub fn new(decoder: Arc<dyn Decode>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { decoder, clock, metrics }
+    }
+
+    /// What is counted here.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The job for one message that was received now. `acknowledge` is called once, when
+    /// everything that the message says is on disk.
+    pub fn job(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        acknowledge: impl FnOnce() + Send + 'static,
+    ) -> Job {
+        self.metrics.received();
+        let report = match self.decoder.decode(topic, payload, self.clock.now()) {
+            Ok(report) => Some(report),
+            Err(refusal) => {
+                self.metrics.refused(refusal);
+                let payload_bytes = payload.len();
+                debug!(payload_bytes, "refused a packet on topic {topic:?}: {refusal}");
+                None
+            }
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let settle = Box::new(move |outcome| {
+            if outcome == Outcome::Filed(Filed::Duplicate) {
+                metrics.refused(Refusal::Duplicate);
+            }
+            acknowledge();
+        });
+        Job { report, settle }
+    }
+}

@@ -1,0 +1,96 @@
+//! What ingest counts.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::Refusal;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Connection {
+    connection: String,
+}
+
+/// Counters of this room.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    received: Counter,
+    refused: Family<Reason, Counter>,
+    connected: Family<Connection, Gauge>,
+    reconnects: Family<Connection, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let refused = Family::<Reason, Counter>::default();
+        for refusal in Refusal::ALL {
+            // Made at once, so that a reason that never occurred shows as zero.
+            drop(refused.get_or_create(&Reason { reason: refusal.reason() }));
+        }
+        Self {
+            received: Counter::default(),
+            refused,
+            connected: Family::default(),
+            reconnects: Family::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Makes the counters visible.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("packets_received", "MQTT messages received", self.received.clone());
+        registry.register(
+            "packets_refused",
+            "MQTT messages that were not stored, by reason",
+            self.refused.clone(),
+        );
+        registry.register(
+            "mqtt_connected",
+            "Whether the connection to an MQTT broker is subscribed: 1 or 0",
+            self.connected.clone(),
+        );
+        registry.register(
+            "mqtt_reconnects",
+            "Times that a lost connection to an MQTT broker came back",
+            self.reconnects.clone(),
+        );
+    }
+
+    /// MQTT messages received so far.
+    pub fn packets_received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// MQTT messages refused so far for this reason.
+    pub fn packets_refused(&self, refusal: Refusal) -> u64 {
+        self.refused.get_or_create(&Reason { reason: refusal.reason() }).get()
+    }
+
+    pub(super) fn received(&self) {
+        self.received.inc();
+    }
+
+    pub(super) fn refused(&self, refusal: Refusal) {
+        self.refused.get_or_create(&Reason { reason: refusal.reason() }).inc();
+    }
+
+    pub(super) fn connected(&self, connection: &str, connected: bool) {
+        let label = Connection { connection: connection.to_owned() };
+        self.connected.get_or_create(&label).set(connected.into());
+        // Made with the gauge, so that a connection that was never lost shows as zero.
+        drop(self.reconnects.get_or_create(&label));
+    }
+
+    pub(super) fn reconnected(&self, connection: &str) {
+        let label = Connection { connection: connection.to_owned() };
+        self.reconnects.get_or_create(&label).inc();
+    }
+}

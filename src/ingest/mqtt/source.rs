@@ -1,0 +1,359 @@
+//! One connection to one broker, from connecting to the last acknowledgement.
+
+use std::{pin::pin, time::Duration};
+
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, EventLoop, Incoming, ManualAck, Outgoing, Publish, QoS,
+    SubAck, SubscribeFilter, SubscribeReasonCode, mqttbytes::valid_filter,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::{
+    Backoff, ConnectionState, MqttSettings, SetupError, client_options, is_oversized, reason,
+};
+use crate::{ingest::Intake, storage::Job};
+
+/// Messages that are taken in and not acknowledged yet, at most; and acknowledgements waiting for
+/// the client, at most. MQTT numbers the messages of a connection with 16 bits and uses a number
+/// again only after its acknowledgement, so a broker that keeps to that fills neither.
+const IN_FLIGHT: usize = 1 << 16;
+/// How long a stop waits for the commits under way and for their acknowledgements to be sent.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is owed to the broker for one message that is on disk.
+struct Settled {
+    /// The connection that brought it. No other knows the number in `ack`, or knows it as
+    /// another message's.
+    epoch: u64,
+    ack: ManualAck,
+}
+
+/// Room for one more message, taken before it is read. Neither sending can fail or wait then.
+struct Place {
+    job: mpsc::OwnedPermit<Job>,
+    settled: mpsc::OwnedPermit<Settled>,
+}
+
+/// Listens to one broker.
+///
+/// Messages go out as jobs in the order of arrival, and are acknowledged in the order in which
+/// they are settled. While the job queue is full nothing is read: the broker holds the rest, and
+/// may end the connection when that lasts; what it had sent without an acknowledgement comes
+/// again then.
+pub struct MqttSource {
+    eventloop: EventLoop,
+    link: Link,
+    backoff: Backoff,
+    stop: CancellationToken,
+}
+
+/// Everything but the network: what can be done while a poll of the network is under way.
+struct Link {
+    client: AsyncClient,
+    intake: Intake,
+    /// As shown: the broker without user and password.
+    name: String,
+    topics: Vec<String>,
+    state: watch::Sender<ConnectionState>,
+    /// Counts connections, made and lost.
+    epoch: u64,
+    /// Since when there is a connection.
+    since: Option<Instant>,
+    /// Whether it was subscribed once.
+    was_connected: bool,
+    /// Both none as soon as nothing more is taken in.
+    queues: Option<(mpsc::Sender<Job>, mpsc::Sender<Settled>)>,
+    /// Ends when nothing more is taken in and everything is settled.
+    settled: mpsc::Receiver<Settled>,
+    drained: bool,
+    /// When a stop no longer waits.
+    deadline: Option<Instant>,
+}
+
+impl MqttSource {
+    /// A listener that hands what it hears to `jobs` until `stop`, and tells `state` how it does.
+    pub fn new(
+        settings: MqttSettings,
+        intake: Intake,
+        jobs: mpsc::Sender<Job>,
+        stop: CancellationToken,
+        state: watch::Sender<ConnectionState>,
+    ) -> Result<Self, SetupError> {
+        if settings.topics.is_empty() {
+            return Err(SetupError::NoTopics);
+        }
+        if let Some(topic) = settings.topics.iter().find(|topic| !valid_filter(topic)) {
+            return Err(SetupError::Topic(topic.clone()));
+        }
+        if settings.client_id.is_empty() {
+            return Err(SetupError::NoClientId);
+        }
+        let MqttSettings { url, topics, client_id, ca, patience } = settings;
+        let mut options = client_options(&url, &client_id, ca, patience)?;
+        options.set_clean_session(false);
+        let (client, mut eventloop) = AsyncClient::builder(options)
+            .capacity(IN_FLIGHT)
+            .try_build()
+            .map_err(|error| SetupError::Options(error.to_string()))?;
+        eventloop.network_options.set_connection_timeout(patience.as_secs().max(1));
+        eventloop.network_options.set_tcp_nodelay(true);
+        let (settled_in, settled) = mpsc::channel(IN_FLIGHT);
+        let name = url.to_string();
+        intake.metrics().connected(&name, false);
+        let link = Link {
+            client,
+            intake,
+            name,
+            topics,
+            state,
+            epoch: 0,
+            since: None,
+            was_connected: false,
+            queues: Some((jobs, settled_in)),
+            settled,
+            drained: false,
+            deadline: None,
+        };
+        Ok(Self { eventloop, link, backoff: Backoff::new(&client_id), stop })
+    }
+
+    /// Listens until told to stop; then reads no more, waits until what was read is settled,
+    /// sends the acknowledgements and takes its leave.
+    pub async fn run(self) {
+        let Self { mut eventloop, mut link, mut backoff, stop } = self;
+        let mut place = None;
+        let mut oversized = 0;
+        loop {
+            if place.is_none() && link.queues.is_some() {
+                place = link.place(&stop).await;
+                if place.is_none() {
+                    link.close();
+                }
+            }
+            let Some(event) = link.next(&mut eventloop, &mut place, &stop).await else { break };
+            let error = match event {
+                Ok(Event::Incoming(Incoming::ConnAck(_)))
+                    if eventloop.mqtt_options.clean_session() =>
+                {
+                    // It only had to make the broker forget the session. On with a new one.
+                    eventloop.mqtt_options.set_clean_session(false);
+                    eventloop.clean();
+                    continue;
+                }
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => break,
+                Ok(event) => {
+                    link.take(event, &mut place);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            link.keep(eventloop.state.events.drain(..), &mut place, &stop).await;
+            let lasted = link.lost(&error);
+            if link.queues.is_none() {
+                break;
+            }
+            backoff.lasted(lasted);
+            oversized = if is_oversized(&error) { oversized + 1 } else { 0 };
+            if oversized > 1 {
+                error!("{}: discarding the session, to be rid of a message too large", link.name);
+                eventloop.mqtt_options.set_clean_session(true);
+                oversized = 0;
+            }
+            tokio::select! {
+                () = sleep(backoff.pause()) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        link.state.send_replace(ConnectionState::Down { reason: "stopped".to_owned() });
+        link.intake.metrics().connected(&link.name, false);
+        info!("{}: stopped", link.name);
+    }
+}
+
+impl Link {
+    /// What the network has next; none when all is done, or it took too long after a stop.
+    ///
+    /// A poll is never given up half way, so that nothing half written is lost with it.
+    async fn next(
+        &mut self,
+        eventloop: &mut EventLoop,
+        place: &mut Option<Place>,
+        stop: &CancellationToken,
+    ) -> Option<Result<Event, ConnectionError>> {
+        let mut poll = pin!(eventloop.poll());
+        loop {
+            let stopping = self.queues.is_none();
+            if stopping && self.since.is_none() {
+                return None;
+            }
+            let deadline = self.deadline;
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if !stopping => {
+                    *place = None;
+                    self.close();
+                }
+                settled = self.settled.recv(), if !self.drained => {
+                    self.drained = settled.is_none();
+                    if let Some(settled) = settled {
+                        self.acknowledge(settled);
+                    } else if let Err(refused) = self.client.try_disconnect() {
+                        // It would have gone out behind the acknowledgements.
+                        debug!("{}: leaving without a word: {refused}", self.name);
+                        return None;
+                    }
+                },
+                event = &mut poll => return Some(event),
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                    warn!("{}: stopped before everything was acknowledged", self.name);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Takes nothing in any more.
+    fn close(&mut self) {
+        self.queues = None;
+        self.deadline.get_or_insert_with(|| Instant::now() + STOP_PATIENCE);
+    }
+
+    /// Room for one more message; none when told to stop, or when nobody takes jobs any more.
+    async fn place(&mut self, stop: &CancellationToken) -> Option<Place> {
+        let (jobs, settled_in) = self.queues.clone()?;
+        let mut both = pin!(async {
+            let job = jobs.reserve_owned().await.ok()?;
+            let settled = settled_in.reserve_owned().await.ok()?;
+            Some(Place { job, settled })
+        });
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                place = &mut both => {
+                    if place.is_none() {
+                        error!("{}: nobody takes what is received; stopping", self.name);
+                    }
+                    return place;
+                }
+                Some(settled) = self.settled.recv() => self.acknowledge(settled),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event, place: &mut Option<Place>) {
+        match event {
+            Event::Incoming(Incoming::ConnAck(_)) => {
+                self.epoch += 1;
+                self.since = Some(Instant::now());
+                // Also when the broker kept the session: the topics may be others now.
+                let filter = |topic: &String| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce);
+                let filters = self.topics.iter().map(filter);
+                if let Err(refused) = self.client.try_subscribe_many(filters) {
+                    error!("{}: cannot subscribe: {refused}", self.name);
+                }
+            }
+            Event::Incoming(Incoming::SubAck(answer)) => self.subscribed(&answer),
+            Event::Incoming(Incoming::Publish(publish)) => {
+                // Without a place there is a stop: not taken, so that the broker keeps it.
+                if let Some(place) = place.take() {
+                    self.hand_over(&publish, place);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hand_over(&self, publish: &Publish, place: Place) {
+        let epoch = self.epoch;
+        let ack = self.client.prepare_ack(publish);
+        let Place { job, settled } = place;
+        let topic = String::from_utf8_lossy(&publish.topic);
+        job.send(self.intake.job(&topic, &publish.payload, move || {
+            if let Some(ack) = ack {
+                settled.send(Settled { epoch, ack });
+            }
+        }));
+    }
+
+    /// Takes what was read before the connection broke and would not come again.
+    async fn keep(
+        &mut self,
+        unread: impl Iterator<Item = Event>,
+        place: &mut Option<Place>,
+        stop: &CancellationToken,
+    ) {
+        for event in unread {
+            let Event::Incoming(Incoming::Publish(publish)) = event else { continue };
+            if publish.qos != QoS::AtMostOnce {
+                continue;
+            }
+            if place.is_none() {
+                *place = self.place(stop).await;
+            }
+            if let Some(place) = place.take() {
+                self.hand_over(&publish, place);
+            }
+        }
+    }
+
+    fn acknowledge(&self, settled: Settled) {
+        if settled.epoch == self.epoch
+            && let Err(refused) = self.client.try_manual_ack(settled.ack)
+        {
+            warn!("{}: an acknowledgement is lost, its message comes again: {refused}", self.name);
+        }
+    }
+
+    fn subscribed(&mut self, answer: &SubAck) {
+        let answers = self.topics.iter().zip(&answer.return_codes);
+        let refused: Vec<_> = answers
+            .filter(|(_, code)| **code == SubscribeReasonCode::Failure)
+            .map(|(topic, _)| topic.as_str())
+            .collect();
+        if !refused.is_empty() {
+            warn!("{}: the broker refuses the topics {refused:?}", self.name);
+        }
+        if refused.len() == self.topics.len() {
+            self.show(ConnectionState::Down {
+                reason: "the broker refuses every topic".to_owned(),
+            });
+            return;
+        }
+        if self.show(ConnectionState::Connected) {
+            info!("{}: connected", self.name);
+            if self.was_connected {
+                self.intake.metrics().reconnected(&self.name);
+            }
+            self.was_connected = true;
+        }
+    }
+
+    /// Takes note that the connection is lost, or was not to be had, and says how long it lasted.
+    fn lost(&mut self, error: &ConnectionError) -> Duration {
+        self.epoch += 1;
+        let reason = reason(error);
+        let down = ConnectionState::Down { reason: reason.clone() };
+        if self.show(down) {
+            warn!("{}: disconnected: {reason}", self.name);
+        } else {
+            debug!("{}: still disconnected: {reason}", self.name);
+        }
+        self.since.take().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Shows the state, and says whether it is another than before.
+    fn show(&self, state: ConnectionState) -> bool {
+        self.intake.metrics().connected(&self.name, state == ConnectionState::Connected);
+        self.state.send_if_modified(|shown| {
+            let changed = *shown != state;
+            *shown = state;
+            changed
+        })
+    }
+}
