@@ -3,6 +3,7 @@
 pub mod broadcast;
 pub mod capture;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod ingest;
