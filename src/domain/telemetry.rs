@@ -90,7 +90,7 @@ metrics! {
         Co2Humidity = "co2Humidity", Formaldehyde = "formaldehyde",
         FormaldehydeHumidity = "formaldehydeHumidity",
         FormaldehydeTemperature = "formaldehydeTemperature", VocIndex = "vocIndex", NoxIndex = "noxIndex",
-        ParticlesTps = "particlesTps",
+        ParticlesTps = "particlesTps", PmTemperature = "pmTemperature", PmHumidity = "pmHumidity",
     }
     LocalStats {
         NumPacketsTx = "numPacketsTx", NumPacketsRx = "numPacketsRx", NumPacketsRxBad = "numPacketsRxBad",

@@ -3,6 +3,7 @@
 #[cfg(feature = "broker")]
 mod broker;
 mod intake;
+mod meshtastic;
 mod metrics;
 pub(crate) mod mqtt;
 
@@ -11,6 +12,7 @@ use thiserror::Error;
 #[cfg(feature = "broker")]
 pub use broker::{Broker, BrokerError};
 pub use intake::{Decode, Intake};
+pub use meshtastic::{ChannelKey, ChannelKeys, Decoder, InvalidChannelKey};
 pub use metrics::Metrics;
 pub use mqtt::{ConnectionState, InvalidMqttUrl, MqttSettings, MqttSource, MqttUrl, SetupError};
 

@@ -1,0 +1,130 @@
+//! Service envelopes: a packet as a gateway hands it to MQTT, encrypted or not.
+
+use meshtastic::protobufs::{
+    Data, MeshPacket, PortNum, ServiceEnvelope, mesh_packet::PayloadVariant,
+};
+use prost::Message;
+
+use super::{
+    content::{Content, Said},
+    header::Header,
+    keys::ChannelKeys,
+    text,
+    topic::{self, DIRECT_MESSAGES, Uplink},
+};
+use crate::{
+    domain::{NodeId, Report, Timestamp},
+    ingest::Refusal,
+};
+
+/// Reads an envelope of the topic `<root>/2/e/<channel>/<!gateway>`.
+///
+/// The topic's gateway counts, since a broker can restrict who publishes there, and not the
+/// envelope's; the envelope's channel counts, since the hash of a packet is made of its name.
+pub(super) fn read_uplink(
+    keys: &ChannelKeys,
+    uplink: Uplink<'_>,
+    payload: &[u8],
+    arrived: Timestamp,
+) -> Result<Report, Refusal> {
+    let envelope = Envelope::parse(payload)?;
+    let channel = if envelope.channel.is_empty() { uplink.channel } else { &envelope.channel };
+    let header = envelope.header(channel, uplink.gateway, arrived)?;
+    let (data, said) = match &envelope.packet.payload_variant {
+        Some(PayloadVariant::Decoded(data)) => {
+            let said = Content::parse(data)?.say(&header, &data.payload)?;
+            (data.clone(), said)
+        }
+        Some(PayloadVariant::Encrypted(bytes)) if !bytes.is_empty() => {
+            decrypt(keys, channel, &envelope.packet, bytes, &header)?
+        }
+        _ => return Err(Refusal::Malformed),
+    };
+    finish(header, data, said)
+}
+
+/// Reads an envelope of the topic `<root>/2/map/`: a map report that is not encrypted.
+pub(super) fn read_map_report(payload: &[u8], arrived: Timestamp) -> Result<Report, Refusal> {
+    let envelope = Envelope::parse(payload)?;
+    let gateway = topic::radio(&envelope.gateway)?;
+    let header = envelope.header(&envelope.channel, gateway, arrived)?;
+    match envelope.packet.payload_variant {
+        Some(PayloadVariant::Decoded(data)) if data.portnum() == PortNum::MapReportApp => {
+            let said = Content::parse(&data)?.say(&header, &data.payload)?;
+            finish(header, data, said)
+        }
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+fn finish(header: Header, data: Data, said: Said) -> Result<Report, Refusal> {
+    let port = u16::try_from(data.portnum).map_err(|_negative| Refusal::UnknownPort)?;
+    Ok(header.report(port, data.payload, said))
+}
+
+struct Envelope {
+    packet: MeshPacket,
+    channel: String,
+    gateway: String,
+}
+
+impl Envelope {
+    fn parse(payload: &[u8]) -> Result<Self, Refusal> {
+        let envelope = ServiceEnvelope::decode(payload).map_err(|_error| Refusal::Malformed)?;
+        let packet = envelope.packet.ok_or(Refusal::Malformed)?;
+        if packet.pki_encrypted || envelope.channel_id == DIRECT_MESSAGES {
+            return Err(Refusal::DirectMessage);
+        }
+        Ok(Self { packet, channel: envelope.channel_id, gateway: envelope.gateway_id })
+    }
+
+    fn header(
+        &self,
+        channel: &str,
+        gateway: NodeId,
+        arrived: Timestamp,
+    ) -> Result<Header, Refusal> {
+        Header::read(&self.packet, text::name(channel), gateway, arrived)
+    }
+}
+
+/// Opens a packet with the first key that proves right.
+fn decrypt(
+    keys: &ChannelKeys,
+    channel: &str,
+    packet: &MeshPacket,
+    encrypted: &[u8],
+    header: &Header,
+) -> Result<(Data, Said), Refusal> {
+    let mut refusal = Refusal::NoKey;
+    for cipher in keys.candidates(channel, packet.channel) {
+        let plain = cipher.decrypt(packet.from, packet.id, encrypted);
+        match read_decrypted(&plain, header) {
+            Ok(opened) => return Ok(opened),
+            Err(Some(reason)) if refusal == Refusal::NoKey => refusal = reason,
+            Err(_) => {}
+        }
+    }
+    Err(refusal)
+}
+
+/// Reads what a key made of a packet. Nothing but its form shows whether the key was right:
+///
+/// - its port is one that is read, and its content is such as that port carries: accepted;
+/// - it is a message to the last byte and the port is one of Meshtastic's, but its content is
+///   not fit: refused with that reason, if no other key does better;
+/// - all else: the wrong key.
+fn read_decrypted(plain: &[u8], header: &Header) -> Result<(Data, Said), Option<Refusal>> {
+    let data = Data::decode(plain).map_err(|_error| None)?;
+    if matches!(PortNum::try_from(data.portnum), Err(_) | Ok(PortNum::UnknownApp | PortNum::Max)) {
+        return Err(None);
+    }
+    // Fields that are not known are skipped, so that newer firmware is read. Then there must be a
+    // content to judge by.
+    let whole = data.encoded_len() == plain.len();
+    match Content::parse(&data).and_then(|content| content.say(header, &data.payload)) {
+        Ok(said) if whole || !data.payload.is_empty() => Ok((data, said)),
+        Err(reason) if whole => Err(Some(reason)),
+        _ => Err(None),
+    }
+}

@@ -1,0 +1,60 @@
+//! Meshtastic over MQTT: topic and bytes in, a report or a refusal out.
+//!
+//! Pure: the time of arrival is an argument, and whatever the bytes are, they are read or refused.
+//! JSON becomes the protobuf messages that it was made from, so that there is one reading of each.
+
+mod content;
+mod envelope;
+mod header;
+mod identity;
+mod json;
+mod keys;
+mod links;
+mod messages;
+mod position;
+mod telemetry;
+mod text;
+mod topic;
+
+use super::{Decode, Refusal};
+use crate::domain::{Report, Timestamp};
+use topic::Topic;
+
+pub use keys::{ChannelKey, ChannelKeys, InvalidChannelKey};
+
+/// Reads what Meshtastic gateways publish.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    keys: ChannelKeys,
+}
+
+impl Decoder {
+    /// A decoder that opens packets with these keys.
+    pub fn new(keys: ChannelKeys) -> Self {
+        Self { keys }
+    }
+
+    /// Reads one publish that arrived now.
+    pub fn decode(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        arrived: Timestamp,
+    ) -> Result<Report, Refusal> {
+        let topic = Topic::parse(topic)?;
+        if payload.is_empty() {
+            return Err(Refusal::Malformed);
+        }
+        match topic {
+            Topic::Envelope(uplink) => envelope::read_uplink(&self.keys, uplink, payload, arrived),
+            Topic::Map => envelope::read_map_report(payload, arrived),
+            Topic::Json(uplink) => json::read(uplink, payload, arrived),
+        }
+    }
+}
+
+impl Decode for Decoder {
+    fn decode(&self, topic: &str, payload: &[u8], arrived: Timestamp) -> Result<Report, Refusal> {
+        self.decode(topic, payload, arrived)
+    }
+}
