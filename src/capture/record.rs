@@ -1,16 +1,25 @@
 //! `record`: what a broker says, into a file.
 
-use std::{fs::File, io::BufWriter, path::PathBuf, pin::pin, time::Duration};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+    pin::pin,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use rumqttc::{
-    AckMode, AsyncClient, Event, Incoming, QoS, SubscribeFilter, SubscribeReasonCode,
+    AckMode, AsyncClient, Event, Incoming, Publish, QoS, SubscribeFilter, SubscribeReasonCode,
     mqttbytes::valid_filter,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
-use super::{PATIENCE, Progress, Summary, mpk::Writer};
+use super::{
+    PATIENCE, Progress, Summary,
+    mpk::{MpkError, Writer},
+};
 use crate::ingest::{
     MqttUrl,
     mqtt::{Backoff, client_options, reason},
@@ -53,7 +62,6 @@ pub async fn record(
 
     let mut writer = None;
     let began = Instant::now();
-    let mut position = 0;
     let mut progress = Progress::new(None);
     let mut backoff = Backoff::new(&name);
     let mut flush = interval(FLUSH);
@@ -95,12 +103,8 @@ pub async fn record(
             }
             Ok(Event::Incoming(Incoming::Publish(publish))) => {
                 let Some(writer) = &mut writer else { continue };
-                let t_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
-                let topic = String::from_utf8_lossy(&publish.topic);
-                position += writer
-                    .write(t_ms, &topic, &publish.payload)
+                write(writer, &publish, began, &mut progress)
                     .with_context(|| format!("cannot write to {}", file.display()))?;
-                progress.message(publish.payload.len(), position);
             }
             Ok(_) => {}
             Err(error) if writer.is_none() => bail!("cannot record from {url}: {}", reason(&error)),
@@ -114,8 +118,28 @@ pub async fn record(
         }
     }
     if let Some(writer) = &mut writer {
+        // What was read in one piece with the last message, and acknowledged with it.
+        let unread = eventloop.state.events.drain(..).filter_map(|event| match event {
+            Event::Incoming(Incoming::Publish(publish)) => Some(publish),
+            _ => None,
+        });
+        for publish in unread {
+            write(writer, &publish, began, &mut progress)?;
+        }
         writer.flush().with_context(|| format!("cannot write to {}", file.display()))?;
     }
     let remark = writer.is_none().then(|| "stopped before the broker answered".to_owned());
     Ok(progress.summary("recorded", began.elapsed(), remark))
+}
+
+fn write(
+    writer: &mut Writer<impl Write>,
+    publish: &Publish,
+    began: Instant,
+    progress: &mut Progress,
+) -> Result<(), MpkError> {
+    let t_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    writer.write(t_ms, &String::from_utf8_lossy(&publish.topic), &publish.payload)?;
+    progress.message(publish.payload.len(), 0);
+    Ok(())
 }

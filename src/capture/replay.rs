@@ -1,6 +1,6 @@
 //! `replay`: what was recorded, to a broker.
 
-use std::{cell::Cell, fs::File, io::BufReader, path::PathBuf, pin::pin, time::Duration};
+use std::{fs::File, io::BufReader, path::PathBuf, pin::pin, time::Duration};
 
 use anyhow::{Context as _, bail};
 use rumqttc::{
@@ -109,24 +109,23 @@ pub async fn replay(
     }
     let began = Instant::now();
     let mut progress = Progress::new(bytes);
-    let acknowledged = Cell::new(0);
     let publishing = publish(&client, &mut reader, pace, guarantee, &mut progress);
-    let network = drive(&mut eventloop, &acknowledged);
+    let network = drive(&mut eventloop);
     let ended = tokio::select! {
         ended = async { tokio::try_join!(publishing, network) } => Some(ended),
         () = &mut stop => None,
     };
-    let remark = match ended {
-        Some(Ok((remark, ()))) => remark,
+    let (remark, acknowledged) = match ended {
+        Some(Ok(ended)) => ended,
         Some(Err(error)) => {
             let sent = progress.messages;
             progress.bar.finish_and_clear();
             return Err(error.context(format!("{url}: failed after {sent} messages")));
         }
-        None => Some("interrupted".to_owned()),
+        None => (Some("interrupted".to_owned()), progress.messages),
     };
-    let unanswered = progress.messages.saturating_sub(acknowledged.get());
-    if remark.is_none() && guarantee == Guarantee::AtLeastOnce && unanswered > 0 {
+    let unanswered = progress.messages.saturating_sub(acknowledged);
+    if guarantee == Guarantee::AtLeastOnce && unanswered > 0 {
         bail!("{url}: {unanswered} messages were not acknowledged");
     }
     Ok(progress.summary("published", began.elapsed(), remark))
@@ -190,12 +189,13 @@ async fn publish(
     Ok(remark)
 }
 
-/// Works the network until everything is sent.
-async fn drive(eventloop: &mut EventLoop, acknowledged: &Cell<u64>) -> anyhow::Result<()> {
+/// Works the network until everything is sent, and counts the acknowledgements.
+async fn drive(eventloop: &mut EventLoop) -> anyhow::Result<u64> {
+    let mut acknowledged = 0;
     loop {
         match eventloop.poll().await {
-            Ok(Event::Incoming(Incoming::PubAck(_))) => acknowledged.set(acknowledged.get() + 1),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => return Ok(()),
+            Ok(Event::Incoming(Incoming::PubAck(_))) => acknowledged += 1,
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => return Ok(acknowledged),
             Ok(_) => {}
             Err(error) => bail!(reason(&error)),
         }
