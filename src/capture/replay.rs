@@ -6,7 +6,10 @@ use anyhow::{Context as _, bail};
 use rumqttc::{
     AsyncClient, ClientError, Event, EventLoop, Incoming, Outgoing, PublishOptions, QoS,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{
     PATIENCE, Progress, Summary,
@@ -102,33 +105,37 @@ pub async fn replay(
 
     let mut stop = pin!(stop);
     tokio::select! {
-        connected = connect(&mut eventloop) => {
+        connected = Box::pin(connect(&mut eventloop)) => {
             connected.with_context(|| format!("cannot publish to {url}"))?;
         }
         () = &mut stop => bail!("stopped before {url} answered"),
     }
     let began = Instant::now();
     let mut progress = Progress::new(bytes);
-    let publishing = publish(&client, &mut reader, pace, guarantee, &mut progress);
-    let network = drive(&mut eventloop);
+    let (total_in, total) = oneshot::channel();
+    let publishing = async {
+        let remark = publish(&client, &mut reader, pace, guarantee, &mut progress).await?;
+        // Whoever counts has failed if it is gone, and says so itself.
+        let _ = total_in.send(progress.messages);
+        anyhow::Ok(remark)
+    };
+    let network = Box::pin(drive(&mut eventloop, guarantee, total));
     let ended = tokio::select! {
         ended = async { tokio::try_join!(publishing, network) } => Some(ended),
         () = &mut stop => None,
     };
-    let (remark, acknowledged) = match ended {
-        Some(Ok(ended)) => ended,
+    let remark = match ended {
+        Some(Ok((remark, ()))) => remark,
         Some(Err(error)) => {
             let sent = progress.messages;
             progress.bar.finish_and_clear();
             return Err(error.context(format!("{url}: failed after {sent} messages")));
         }
-        None => (Some("interrupted".to_owned()), progress.messages),
+        None => Some("interrupted".to_owned()),
     };
-    let unanswered = progress.messages.saturating_sub(acknowledged);
-    if guarantee == Guarantee::AtLeastOnce && unanswered > 0 {
-        bail!("{url}: {unanswered} messages were not acknowledged");
-    }
-    Ok(progress.summary("published", began.elapsed(), remark))
+    let elapsed = began.elapsed();
+    Box::pin(take_leave(&client, &mut eventloop)).await;
+    Ok(progress.summary("published", elapsed, remark))
 }
 
 async fn connect(eventloop: &mut EventLoop) -> anyhow::Result<()> {
@@ -184,21 +191,53 @@ async fn publish(
         }
     }
     progress.show();
-    // Waits its turn behind the messages, and for their acknowledgements.
-    client.disconnect().await?;
     Ok(remark)
 }
 
-/// Works the network until everything is sent, and counts the acknowledgements.
-async fn drive(eventloop: &mut EventLoop) -> anyhow::Result<u64> {
-    let mut acknowledged = 0;
-    loop {
-        match eventloop.poll().await {
-            Ok(Event::Incoming(Incoming::PubAck(_))) => acknowledged += 1,
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => return Ok(acknowledged),
+/// Works the network until as many messages as `total` says are sent, or acknowledged where that
+/// is the guarantee.
+async fn drive(
+    eventloop: &mut EventLoop,
+    guarantee: Guarantee,
+    mut total: oneshot::Receiver<u64>,
+) -> anyhow::Result<()> {
+    let mut wanted = None;
+    let mut done = 0;
+    while wanted != Some(done) {
+        let mut poll = pin!(eventloop.poll());
+        let event = tokio::select! {
+            biased;
+            known = &mut total, if wanted.is_none() => {
+                wanted = known.ok();
+                if wanted == Some(done) {
+                    break;
+                }
+                poll.await
+            }
+            event = &mut poll => event,
+        };
+        match event {
+            Ok(Event::Outgoing(Outgoing::Publish(_))) if guarantee == Guarantee::AtMostOnce => {
+                done += 1;
+            }
+            Ok(Event::Incoming(Incoming::PubAck(_))) => done += 1,
             Ok(_) => {}
             Err(error) => bail!(reason(&error)),
         }
+    }
+    Ok(())
+}
+
+/// Ends the connection in order. Everything is said, so it does not matter how that goes.
+async fn take_leave(client: &AsyncClient, eventloop: &mut EventLoop) {
+    if client.try_disconnect_now().is_ok() {
+        let left = async {
+            while !matches!(
+                eventloop.poll().await,
+                Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(_)
+            ) {}
+        };
+        drop(timeout(PATIENCE, left).await);
     }
 }
 

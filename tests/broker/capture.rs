@@ -105,6 +105,19 @@ async fn what_is_recorded_and_replayed_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_replay_ends_when_the_last_message_is_there() {
+    let broker = Mosquitto::with("allow_anonymous true\nmax_queued_messages 0");
+    let dir = TempDir::new().unwrap();
+    for guarantee in [Guarantee::AtLeastOnce, Guarantee::AtMostOnce] {
+        let before = broker.count("Received PUBLISH from geocast-replay");
+        let options = ReplayOptions { guarantee, ..options(&broker, recording(&dir, 5000)) };
+        let summary = soon("replayed", replay(options, std::future::pending())).await.unwrap();
+        assert_eq!(summary.messages, 5000);
+        broker.logged("Received PUBLISH from geocast-replay", before + 5000).await;
+    }
+}
+
+#[tokio::test]
 async fn a_recording_is_never_overwritten() {
     let broker = Mosquitto::start();
     let dir = TempDir::new().unwrap();

@@ -87,7 +87,7 @@ impl Gateway {
         self.client.publish("t", payload.as_bytes().to_vec(), options).await.unwrap();
     }
 
-    /// Sends what waits, until the broker has taken `messages` of it as jobs.
+    /// Sends what waits until something else is done, and hears nothing meanwhile.
     async fn until<T>(&mut self, done: impl Future<Output = T>) -> T {
         let sending = async {
             loop {

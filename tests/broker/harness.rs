@@ -142,7 +142,7 @@ impl Listener {
         texts
     }
 
-    /// Ends it without a word, as a kill would, and says what it had not passed on.
+    /// Ends it without a word, as a kill would.
     pub(crate) async fn kill(mut self) {
         self.running.abort_all();
         while self.running.join_next().await.is_some() {}

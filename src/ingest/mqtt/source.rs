@@ -145,7 +145,9 @@ impl MqttSource {
                     eventloop.clean();
                     continue;
                 }
-                Ok(Event::Outgoing(Outgoing::Disconnect)) => break,
+                Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(ConnectionError::RequestsDone) => {
+                    break;
+                }
                 Ok(event) => {
                     link.take(event, &mut place);
                     continue;
