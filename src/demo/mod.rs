@@ -28,6 +28,8 @@ mod readings;
 pub mod routes;
 pub mod schedule;
 pub mod simulator;
+#[cfg(test)]
+mod tests;
 pub mod travel;
 mod uplink;
 

@@ -126,8 +126,8 @@ impl Population {
         let silent = count / 25;
         for (at, node) in nodes.iter_mut().rev().enumerate() {
             if node.part == Part::Home && at < silent {
-                let hours = maker.random.between(3.5, 22.0);
-                node.silent_for = Some(Duration::from_secs_f64(hours * 3600.0));
+                let minutes = whole(maker.random.between(210.0, 1320.0)).unsigned_abs();
+                node.silent_for = Some(Duration::from_mins(minutes.into()));
             } else if node.part == Part::Home && at < silent * 2 {
                 node.precision_bits = *maker.random.pick(&[13, 13, 14, 15, 16]);
             }

@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How far the simulated past reaches back.
 const PAST: Duration = Duration::from_hours(6);
 
+/// How much of the past's beginning is for names and places alone.
+const INTRODUCTIONS: Duration = Duration::from_mins(10);
+
 /// How far the trails of travellers reach back.
 const TRAIL_MINUTES: u64 = 20;
 
@@ -205,7 +208,7 @@ fn past_of(at: usize, node: &Node, start: Timestamp, random: &mut Random, events
     say(begin.plus(minutes(random, 5.0, 10.0)), Subject::Position);
     let mut repeat = |subject, every_minutes: u64, random: &mut Random| {
         let mut ago = minutes(random, 0.2, 4.0);
-        while ago < PAST {
+        while ago + INTRODUCTIONS < PAST {
             say(start.minus(ago), subject);
             ago += Duration::from_secs(every_minutes * 60) + minutes(random, 0.0, 2.0);
         }
