@@ -94,10 +94,10 @@ pub(super) fn traveller(kind: RouteKind) -> &'static [&'static str] {
         RouteKind::Ferry => &["Fähre Seehas", "MS Bodan", "Fähre Lädine", "MS Möwe"],
         RouteKind::Road => &[
             "Jürgens Bulli",
-            "Kurier 7",
+            "Kurier",
             "Özlem mobil",
             "Camion bleu",
-            "Bakfiets XL",
+            "Bestelbus XL",
             "Wohnmobil Trude",
             "LKW Gouda",
             "Pendler 61",
@@ -110,7 +110,7 @@ pub(super) fn traveller(kind: RouteKind) -> &'static [&'static str] {
             "Der rote Käfer",
             "Camionnette",
         ],
-        RouteKind::Rail => &["ICE Funkloch", "RE 5 Fensterplatz", "Güterzug Gotthard", "RB 26 Ost"],
+        RouteKind::Rail => &["IRE Funkloch", "RE 5 Fensterplatz", "Güterzug Gotthard", "RB 26 Ost"],
         RouteKind::Street => {
             &["Straßenbahn", "Linie 5", "Le tram", "RET-tram", "Stadtbus", "Ringbahn"]
         }

@@ -92,6 +92,8 @@ async fn everybody(heard: &mut mpsc::Receiver<(String, Vec<u8>)>) -> HashSet<u32
     senders
 }
 
+fn can_be_spawned(_: &(impl Future<Output = anyhow::Result<()>> + Send)) {}
+
 #[tokio::test]
 async fn everybody_speaks_and_a_broker_that_goes_away_is_found_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -125,6 +127,7 @@ async fn everybody_speaks_and_a_broker_that_goes_away_is_found_again() {
         tokio::join!(again, broker(&listener, sender.clone(), closed.clone()));
     };
     let demo = run(settings, clock, stop.clone());
+    can_be_spawned(&demo);
     let (result, ()) = timeout(DEADLINE, async { tokio::join!(demo, story) }).await.unwrap();
     result.unwrap();
 }
