@@ -73,7 +73,8 @@ impl Simulator {
     pub fn publish(&mut self, event: &Event) -> Vec<Publication> {
         let map_report = event.subject == Subject::MapReport;
         let id = if map_report { 0 } else { self.packet_id(event.node) };
-        let mut random = Random::of(self.seed ^ u64::from(id), u64::from(self.node(event).number));
+        let moment = stir(event.at.as_millis().unsigned_abs()) ^ u64::from(id);
+        let mut random = Random::of(self.seed ^ moment, u64::from(self.node(event).number));
         let Some((to, port, payload)) = self.content(event, &mut random) else {
             return Vec::new();
         };
@@ -189,7 +190,7 @@ impl Simulator {
                 (EVERYBODY, PortNum::WaypointApp, waypoint(node, at, random).encode_to_vec())
             }
             Subject::MapReport => {
-                (EVERYBODY, PortNum::MapReportApp, map_report(node).encode_to_vec())
+                (EVERYBODY, PortNum::MapReportApp, map_report(node, random).encode_to_vec())
             }
         })
     }
@@ -299,7 +300,7 @@ fn waypoint(node: &Node, at: Timestamp, random: &mut Random) -> Waypoint {
     }
 }
 
-fn map_report(node: &Node) -> MapReport {
+fn map_report(node: &Node, random: &mut Random) -> MapReport {
     let (latitude_i, longitude_i) = shared_place(node.home, node.precision_bits);
     MapReport {
         long_name: node.long_name.to_string(),
@@ -313,7 +314,7 @@ fn map_report(node: &Node) -> MapReport {
         longitude_i,
         altitude: node.altitude_m,
         position_precision: node.precision_bits,
-        num_online_local_nodes: 48,
+        num_online_local_nodes: count(random.between(25.0, 90.0)),
         has_opted_report_location: true,
         ..MapReport::default()
     }
