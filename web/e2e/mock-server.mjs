@@ -1,0 +1,231 @@
+// A geocast of one process and no truth: it serves dist and speaks protocol 1 about a made-up city, so that the page
+// can be worked on without a server. Run it alone, or through `npm run e2e:mock`.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { WebSocketServer } from 'ws';
+import { makeCity, step } from './mock-city.mjs';
+
+const TICK_MS = 250;
+const TYPES = {
+	'.html': 'text/html',
+	'.js': 'text/javascript',
+	'.css': 'text/css',
+	'.svg': 'image/svg+xml',
+	'.json': 'application/json',
+};
+const POLICY =
+	"default-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; connect-src 'self'";
+const dist = fileURLToPath(new URL('../dist', import.meta.url));
+
+export function startMock({ port = 0, size = 300, health = { status: 'ok', problems: [] } } = {}) {
+	const nodes = makeCity(size, Date.now());
+	const changedAt = new Map([...nodes.keys()].map((id) => [id, 1]));
+	const messages = [...nodes.values()].slice(0, 8).map((node, i) => message(node, i, Date.now() - i * 420e3));
+	const world = { epoch: `mock-${Math.random().toString(36).slice(2)}`, revision: 1, nodes, changedAt, messages };
+	const clients = new Set();
+
+	const http = createServer((request, response) => answer(request, response, world, health));
+	const sockets = new WebSocketServer({ server: http, path: '/api/ws' });
+	sockets.on('connection', (socket) => {
+		const client = { socket, filter: null, held: new Set(), received: [] };
+		clients.add(client);
+		socket.on('close', () => clients.delete(client));
+		socket.on('message', (data) => hear(client, JSON.parse(data), world));
+		send(client, {
+			type: 'hello',
+			protocol: 1,
+			server: 'mock/0',
+			epoch: world.epoch,
+			revision: world.revision,
+			tickMs: TICK_MS,
+			heartbeatMs: 30000,
+			timeoutMs: 60000,
+		});
+	});
+	const timer = setInterval(() => tick(world, clients), TICK_MS);
+	return new Promise((resolve) =>
+		http.listen(port, '127.0.0.1', () =>
+			resolve({
+				url: `http://127.0.0.1:${http.address().port}/`,
+				stop: () => {
+					clearInterval(timer);
+					for (const { socket } of clients) socket.terminate();
+					http.closeAllConnections();
+					return new Promise((done) => http.close(done));
+				},
+			}),
+		),
+	);
+}
+
+function message(node, i, time) {
+	const texts = [
+		'Good morning from the hill',
+		'Anyone on the bridge today?',
+		'<b>not bold</b> & "quoted"',
+		'Battery swapped',
+		'Testing the new antenna',
+	];
+	return {
+		id: String(i),
+		network: 'meshtastic',
+		from: node.id,
+		channel: 'LongFast',
+		text: texts[i % texts.length],
+		time: Math.round(time),
+	};
+}
+
+function matches(filter, node) {
+	const b = filter?.bounds;
+	if (!b) return true;
+	const { latitude, longitude } = node.position ?? {};
+	if (latitude === undefined || latitude > b.north || latitude < b.south) return false;
+	return b.west <= b.east ? longitude >= b.west && longitude <= b.east : longitude >= b.west || longitude <= b.east;
+}
+
+const send = (client, frame) => client.socket.send(JSON.stringify(frame));
+
+function hear(client, frame, world) {
+	if (frame.type === 'ping') return send(client, { type: 'pong', id: frame.id, time: Date.now() });
+	if (frame.type !== 'subscribe')
+		return send(client, { type: 'error', code: 'unknown_type', message: 'unknown message type' });
+	const filter = frame.filter ?? {};
+	const now = [...world.nodes.values()].filter((node) => matches(filter, node));
+	const resumes = frame.resume?.epoch === world.epoch;
+	const full = !resumes && client.filter === null;
+	const since = (id) => world.changedAt.get(id) > frame.resume?.revision;
+	const enters = full ? now : now.filter(({ id }) => (resumes ? since(id) : !client.held.has(id)));
+	const ids = new Set(now.map(({ id }) => id));
+	const removed = full
+		? []
+		: resumes
+			? [...world.nodes.keys()].filter((id) => !ids.has(id) && since(id))
+			: [...client.held].filter((id) => !ids.has(id));
+	client.filter = filter;
+	client.held = ids;
+	const half = Math.ceil(enters.length / 2);
+	const frameOf = (nodes, more) => ({
+		type: 'snapshot',
+		epoch: world.epoch,
+		revision: world.revision,
+		full,
+		nodes,
+		removed: more ? removed : [],
+		messages: [],
+		more,
+	});
+	send(client, frameOf(enters.slice(0, half), true));
+	send(client, frameOf(enters.slice(half), false));
+}
+
+function tick(world, clients) {
+	const { moved, measured } = step(world.nodes, Date.now());
+	const revision = ++world.revision;
+	for (const node of [...moved, ...measured]) world.changedAt.set(node.id, revision);
+	const said =
+		Math.random() < 0.02 ? [message([...moved][0] ?? [...world.nodes.values()][0], revision, Date.now())] : [];
+	world.messages.unshift(...said);
+	for (const client of clients) {
+		if (!client.filter) continue;
+		const positions = [];
+		const entered = [];
+		const left = [];
+		for (const node of moved) {
+			const held = client.held.has(node.id);
+			if (!matches(client.filter, node)) {
+				if (client.held.delete(node.id)) left.push(node.id);
+			} else if (held) positions.push({ id: node.id, ...node.position });
+			else {
+				client.held.add(node.id);
+				entered.push(node);
+			}
+		}
+		const heard = [...moved, ...measured].filter(({ id }) => client.held.has(id));
+		if (said.length) send(client, { type: 'message', revision, messages: said });
+		if (left.length) send(client, { type: 'node_leave', revision, ids: left });
+		if (entered.length) send(client, { type: 'node_enter', revision, nodes: entered });
+		if (heard.length)
+			send(client, {
+				type: 'node_status',
+				revision,
+				nodes: heard.map(({ id, online, lastHeard }) => ({ id, online, lastHeard })),
+			});
+		if (positions.length) send(client, { type: 'position_update', revision, positions });
+		const telemetry = [...measured]
+			.filter(({ id }) => client.held.has(id))
+			.map(({ id, telemetry }) => ({ id, ...telemetry }));
+		if (telemetry.length) send(client, { type: 'telemetry_update', revision, telemetry });
+	}
+}
+
+function answer(request, response, world, health) {
+	const url = new URL(request.url, 'http://mock');
+	const json = (body, status = 200) => {
+		response.writeHead(status, { 'content-type': 'application/json' });
+		response.end(JSON.stringify(body));
+	};
+	const parts = url.pathname.split('/').slice(2).map(decodeURIComponent);
+	if (!url.pathname.startsWith('/api/')) return serveFile(url.pathname, response);
+	if (parts[0] === 'config') return json({ mapStyleUrl: null, name: 'geocast', version: '0.1.0' });
+	if (parts[0] === 'health') return json(health, health.status === 'ok' ? 200 : 503);
+	if (parts[0] === 'messages') return json({ messages: world.messages.slice(0, 100), next: null });
+	if (parts[0] !== 'nodes') return json({ error: 'not found' }, 404);
+	if (parts[1]) return history(world.nodes.get(parts[1]), parts[2], json);
+	const q = url.searchParams.get('q')?.toLowerCase();
+	const found = [...world.nodes.values()].filter(
+		(node) => !q || `${node.id} ${node.longName} ${node.shortName}`.toLowerCase().includes(q),
+	);
+	return json({ nodes: found.slice(0, Number(url.searchParams.get('limit') ?? 100)), next: null });
+}
+
+function history(node, kind, json) {
+	if (!node) return json({ error: 'not found' }, 404);
+	const back = (count, minutes, make) =>
+		Array.from({ length: count }, (_, i) => make(i, node.lastHeard - i * minutes * 60e3));
+	const wave = (i, size) => Math.sin(i / 5) * size + Math.sin(i / 1.7) * size * 0.3;
+	if (kind === 'positions') {
+		const path = back(24, 3, (i, time) => ({
+			...node.position,
+			time,
+			latitude: node.position.latitude + wave(i, 0.006),
+			longitude: node.position.longitude - i * 0.0025,
+		}));
+		return json({ positions: path, next: null });
+	}
+	if (kind === 'telemetry') {
+		const { temperature } = node.telemetry;
+		const readings = back(60, 20, (i, time) => ({
+			time,
+			batteryLevel: Math.max(5, Math.min(100, 70 + wave(i, 20))),
+			voltage: 3.8 + wave(i, 0.15),
+			channelUtilization: 12 + wave(i, 5),
+			airUtilTx: 2 + wave(i, 0.8),
+			uptimeSeconds: 9000 - i,
+			...(temperature && { temperature: temperature + wave(i, 3) }),
+		}));
+		return json({ telemetry: readings, next: null });
+	}
+	return json(node);
+}
+
+function serveFile(pathname, response) {
+	const path = join(dist, normalize(pathname === '/' ? '/index.html' : pathname));
+	if (!path.startsWith(dist) || !existsSync(path)) {
+		response.writeHead(404);
+		return response.end();
+	}
+	response.writeHead(200, {
+		'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
+		'content-security-policy': POLICY,
+	});
+	return response.end(readFileSync(path));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+	const { url } = await startMock({ port: Number(process.env.PORT ?? 8081) });
+	console.log(`mock geocast at ${url}`);
+}

@@ -1,0 +1,297 @@
+import { type Config, fetchHealth, fetchMessages } from './api';
+import { type Diff, LiveConnection } from './client';
+import { MapView } from './map/view';
+import { count } from './model/format';
+import { contains } from './model/geo';
+import { readHash, writeHash } from './model/hash';
+import { longNameOf } from './model/status';
+import type { NodeRecord } from './protocol.gen';
+import { Selection } from './selection';
+import { ConnectionStatus } from './ui/connection';
+import { Details } from './ui/details';
+import { byId } from './ui/dom';
+import { type ListContent, NodeList } from './ui/list';
+import { MessageFeed } from './ui/messages';
+import { Search } from './ui/search';
+import { Sheet } from './ui/sheet';
+import { Tabs } from './ui/tabs';
+import { ThemeSwitch } from './ui/theme';
+
+const HEALTH_EVERY_MS = 15_000;
+/** The list is written anew at most this often; ages in it move on as well. */
+const LIST_EVERY_MS = 1000;
+/** How often the status of all nodes is judged again, because time alone changes it. */
+const STATUS_EVERY_MS = 30_000;
+const LATEST_MESSAGES = 100;
+const NARROW = '(max-width: 720px)';
+
+/** The page: hands what the connection brings to the map and the panels, and what the reader does to both. */
+export class App {
+	readonly connection: LiveConnection;
+	readonly view: MapView;
+	private readonly selection: Selection;
+	private readonly status: ConnectionStatus;
+	private readonly theme: ThemeSwitch;
+	private readonly list: NodeList;
+	private readonly search: Search;
+	private readonly tabs: Tabs;
+	private readonly messages: MessageFeed;
+	private readonly details: Details;
+	private readonly sheet: Sheet;
+	/** Nodes of a cluster that no zoom takes apart, while they are listed. */
+	private group: Set<string> | null = null;
+	private fieldsDirty = false;
+
+	constructor(config: Config) {
+		const nameOf = (id: string) => this.nameOf(id);
+		const select = (id: string | null) => this.select(id);
+		this.theme = new ThemeSwitch(byId<HTMLButtonElement>('theme'), (theme) => this.view.setTheme(theme));
+		this.selection = new Selection(
+			(id) => this.connection.mirror.nodes.get(id),
+			() => this.showSelection(),
+		);
+		this.connection = new LiveConnection({
+			url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/ws`,
+			onState: (state) => this.status.set(state),
+			onDiff: (diff) => this.take(diff),
+			onError: (code, message) => console.warn(`the server refused: ${code}: ${message}`),
+		});
+		this.status = new ConnectionStatus(() => this.connection.connect());
+		this.list = new NodeList((id) => this.select(id, true));
+		this.search = new Search(
+			() => this.searched(),
+			() => this.list.first && this.select(this.list.first, true),
+			() => this.list.focusFirst(),
+		);
+		this.messages = new MessageFeed(nameOf, (id) => this.select(id, true));
+		this.tabs = new Tabs(() => {
+			this.messages.render();
+			this.showList(false);
+			this.sheet?.set(true);
+		});
+		this.details = new Details({
+			onClose: () => this.select(null),
+			onCentre: () => this.centre(),
+			onSelect: (id) => this.select(id, true),
+			nameOf,
+		});
+		const { place, node } = readHash(location.hash);
+		this.view = new MapView(byId('map'), config.mapStyleUrl, this.theme.theme, place, {
+			onMoved: () => this.moved(),
+			onSelect: select,
+			onGroup: (ids) => this.showGroup(ids),
+			nameOf,
+		});
+		this.sheet = new Sheet(() => this.measurePanels());
+		if (node) this.select(node);
+	}
+
+	start(): void {
+		this.connection.subscribe({ bounds: this.view.bounds() });
+		this.connection.connect();
+		setInterval(() => this.showList(true), LIST_EVERY_MS);
+		setInterval(() => this.judgeAll(), STATUS_EVERY_MS);
+		setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
+		void this.askHealth();
+		void fetchMessages(LATEST_MESSAGES)
+			.then((messages) => this.messages.add(messages, false))
+			.catch(() => {});
+		window.addEventListener('online', () => {
+			if (this.connection.state.kind === 'waiting') this.connection.connect();
+		});
+		window.addEventListener('hashchange', () => this.readAddress());
+		window.addEventListener('resize', () => this.measurePanels());
+		document.addEventListener('keydown', (event) => {
+			if (event.key === 'Escape') this.stepBack();
+		});
+		this.measurePanels();
+		this.showList(false);
+	}
+
+	get selectedId(): string | null {
+		return this.selection.id;
+	}
+
+	private take(diff: Diff): void {
+		const now = Date.now();
+		const { nodes } = this.connection.mirror;
+		for (const id of diff.left) this.view.nodes.remove(id);
+		for (const id of diff.changed) {
+			const node = nodes.get(id);
+			if (node) this.view.nodes.set(node, now);
+		}
+		if (diff.messages.length) this.messages.add(diff.messages, !diff.reset);
+		const id = this.selection.id;
+		if (id && (diff.changed.has(id) || diff.left.has(id))) this.showSelectionSoon();
+		if (diff.reset) this.showList(false);
+	}
+
+	private judgeAll(): void {
+		const now = Date.now();
+		for (const node of this.connection.mirror.nodes.values()) this.view.nodes.set(node, now);
+		this.showSelection();
+	}
+
+	private nameOf(id: string): string {
+		const node = this.connection.mirror.nodes.get(id) ?? this.selection?.known.get(id);
+		return node ? longNameOf(node) : id;
+	}
+
+	/** `bring` moves the map when the node is not on the screen, as when it was chosen from a list. */
+	private select(id: string | null, bring = false): void {
+		const before = this.selection.id;
+		const opener = document.activeElement;
+		this.selection.select(id);
+		this.list.select(id);
+		this.writeAddress();
+		if (id && bring) {
+			this.sheet.set(false);
+			this.bringWhenKnown = id;
+			this.bring();
+			if (opener !== document.body && opener instanceof HTMLElement) this.details.focus();
+		}
+		if (!id && before) this.list.focus(before);
+	}
+
+	private bringWhenKnown: string | null = null;
+
+	private bring(): void {
+		const { id, node } = this.selection;
+		if (!node || this.bringWhenKnown !== id) return;
+		this.bringWhenKnown = null;
+		if (!node.position) return;
+		const { longitude, latitude } = node.position;
+		if (!this.view.isVisible(longitude, latitude)) this.view.flyTo(longitude, latitude);
+	}
+
+	private centre(): void {
+		const position = this.selection.node?.position;
+		if (position) this.view.flyTo(position.longitude, position.latitude);
+	}
+
+	private showSelectionSoon(): void {
+		if (this.fieldsDirty) return;
+		this.fieldsDirty = true;
+		requestAnimationFrame(() => this.showSelection());
+	}
+
+	private showSelection(): void {
+		this.fieldsDirty = false;
+		const now = Date.now();
+		const { selection } = this;
+		selection.update();
+		const { id, node, telemetry, trail, live } = selection;
+		if (!id || !node) {
+			this.details.hide();
+			this.view.nodes.select(null, [], now);
+			this.view.nodes.setTrail([]);
+			this.measurePanels();
+			return;
+		}
+		const neighbours = (node.links ?? []).flatMap(
+			(link) => this.connection.mirror.nodes.get(link.id) ?? selection.known.get(link.id) ?? [],
+		);
+		this.view.nodes.select(node, neighbours, now);
+		this.view.nodes.setTrail(trail ?? []);
+		this.details.show({ node, live, telemetry, trail, messages: this.messages.from(id, 5) }, now);
+		this.measurePanels();
+		this.bring();
+	}
+
+	private moved(): void {
+		this.connection.subscribe({ bounds: this.view.bounds() });
+		this.writeAddress();
+		this.showList(false);
+	}
+
+	private searched(): void {
+		this.group = null;
+		if (this.search.text) this.tabs.show('nodes');
+		for (const node of this.search.results([]).nodes) this.selection.known.set(node.id, node);
+		this.showList(false);
+	}
+
+	private showGroup(ids: string[]): void {
+		this.group = new Set(ids);
+		this.tabs.show('nodes');
+		this.showList(false);
+		this.list.focusFirst();
+	}
+
+	private showList(keepOrder: boolean): void {
+		const unread = this.messages.unread;
+		this.tabs.label('messages', unread ? `Messages (${unread})` : 'Messages');
+		const content = this.listContent();
+		this.tabs.label('nodes', `Nodes (${content.nodes.length.toLocaleString()})`);
+		if (this.tabs.current === 'nodes') this.list.show(content, Date.now(), keepOrder);
+		else if (unread === 0) this.messages.render();
+		if (this.selection.id) this.showSelectionSoon();
+	}
+
+	private listContent(): ListContent {
+		const { nodes } = this.connection.mirror;
+		if (this.search.text) return this.search.results(nodes.values());
+		if (this.group) {
+			const members = [...this.group].flatMap((id) => nodes.get(id) ?? []);
+			const run = () => {
+				this.group = null;
+				this.showList(false);
+			};
+			return {
+				nodes: members,
+				note: `${count(members.length, 'node')} at one place.`,
+				action: { label: 'Show all in view', run },
+			};
+		}
+		const visible = this.view.visibleBounds();
+		const inView = (node: NodeRecord) =>
+			node.position !== undefined && contains(visible, node.position.longitude, node.position.latitude);
+		const shown = [...nodes.values()].filter(inView);
+		const empty = this.connection.state.kind === 'live' ? 'No nodes in this part of the map.' : 'Nothing received yet.';
+		return { nodes: shown, note: shown.length ? '' : empty };
+	}
+
+	private stepBack(): void {
+		if (this.selection.id) this.select(null);
+		else if (this.group) {
+			this.group = null;
+			this.showList(false);
+		} else this.sheet.set(false);
+	}
+
+	private async askHealth(): Promise<void> {
+		if (this.connection.state.kind !== 'live') return;
+		try {
+			this.status.setProblems((await fetchHealth()).problems);
+		} catch {
+			this.status.setProblems(['the server does not say how it is']);
+		}
+	}
+
+	private measurePanels(): void {
+		const narrow = matchMedia(NARROW).matches;
+		const details = byId('details');
+		const sheet = byId('sheet').getBoundingClientRect();
+		const detailsBox = details.getBoundingClientRect();
+		const low = details.hidden ? sheet : detailsBox;
+		this.view.covered = narrow
+			? { top: byId('top').offsetHeight, right: 0, bottom: innerHeight - low.top, left: 0 }
+			: {
+					top: 0,
+					right: details.hidden ? 0 : innerWidth - detailsBox.left,
+					bottom: 0,
+					left: byId('side').getBoundingClientRect().right,
+				};
+		document.documentElement.classList.toggle('has-details', !details.hidden);
+	}
+
+	private writeAddress(): void {
+		history.replaceState(null, '', writeHash({ place: this.view.place(), node: this.selection.id }));
+	}
+
+	private readAddress(): void {
+		const { place, node } = readHash(location.hash);
+		if (place) this.view.jumpTo(place);
+		this.select(node);
+	}
+}

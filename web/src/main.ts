@@ -1,0 +1,48 @@
+import { type Config, fetchConfig, fetchNodes } from './api';
+import { App } from './app';
+import { boxAround } from './model/geo';
+import { readHash } from './model/hash';
+import { STATUS_NAMES } from './model/status';
+import { byId, el, markOf } from './ui/dom';
+import './style.css';
+
+/** How many nodes are asked for to find the part of the world to show first. */
+const NODES_FOR_FIRST_VIEW = 1000;
+
+declare global {
+	interface Window {
+		/** What the page is doing, for tests and for the curious. It changes nothing. */
+		geocast?: () => Record<string, unknown>;
+	}
+}
+
+async function start(): Promise<void> {
+	const config = await fetchConfig().catch((): Config => ({ mapStyleUrl: null, name: 'geocast', version: '' }));
+	byId('title').textContent = config.name || 'geocast';
+	document.title = config.name || 'geocast';
+	byId('legend').append(...Object.entries(STATUS_NAMES).map(([status, name]) => el('span', {}, markOf(status), name)));
+	const hadPlace = readHash(location.hash).place !== null;
+	const app = new App(config);
+	window.geocast = () => ({
+		connection: app.connection.state.kind,
+		held: app.connection.mirror.nodes.size,
+		revision: app.connection.mirror.revision,
+		filter: app.connection.heldFilter,
+		selected: app.selectedId,
+		features: app.view.nodes.count,
+		...app.view.drawn(),
+	});
+	if (!hadPlace) await showAllNodes(app);
+	app.start();
+}
+
+async function showAllNodes(app: App): Promise<void> {
+	const nodes = await fetchNodes(NODES_FOR_FIRST_VIEW).catch(() => []);
+	const places = nodes.flatMap(({ position }): [number, number][] =>
+		position ? [[position.longitude, position.latitude]] : [],
+	);
+	const box = boxAround(places);
+	if (box) app.view.fit(box);
+}
+
+void start();

@@ -1,0 +1,254 @@
+import * as maplibregl from 'maplibre-gl';
+import 'maplibre-gl/dist/maplibre-gl.css';
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+import { type Cell, viewportBounds } from '../model/geo';
+import type { Place } from '../model/hash';
+import type { Bounds } from '../protocol.gen';
+import { basemapLayers, basemapStyle, registerBasemap } from './basemap';
+import { LABEL_FONT, STRONG_FONT } from './fonts';
+import { type Fonts, overlayLayers, SOURCES, type SourceName } from './layers';
+import { NodeFeatures, type NodeSources } from './nodes';
+import { PALETTES, type Theme } from './palette';
+import { SourceSync } from './sync';
+
+maplibregl.setWorkerUrl(workerUrl);
+
+/** Nodes nearer than this on the screen, in pixels, are gathered in one cluster. */
+const CLUSTER_RADIUS = 34;
+/** Nodes of one cell stand at the very same place: no zoom separates them, so they stay a cluster at every zoom. */
+const CLUSTER_MAX_ZOOM = 22;
+const MAX_ZOOM = 20;
+/** What lies just outside the screen is subscribed to as well, so that a small pan has nothing to wait for. */
+const SUBSCRIBED_MARGIN = 0.15;
+const SETTLED_AFTER_MS = 150;
+/** How close a cluster's click zooms in on its nodes before it lists them instead. */
+const CLUSTER_ZOOM_LIMIT = 18;
+const SELECT_ZOOM = 12;
+
+export interface ViewEvents {
+	/** The map has come to rest at another place. */
+	onMoved(): void;
+	onSelect(id: string | null): void;
+	/** A cluster that no zoom takes apart was chosen. */
+	onGroup(ids: string[]): void;
+	nameOf(id: string): string;
+}
+
+/** The map on the page: base map, nodes, and what a reader does with them. */
+export class MapView {
+	readonly nodes: NodeFeatures;
+	/** How many pixels of each edge panels cover. */
+	covered = { top: 0, right: 0, bottom: 0, left: 0 };
+	private readonly map: maplibregl.Map;
+	private readonly sources: NodeSources;
+	private fonts: Fonts = { label: LABEL_FONT, strong: STRONG_FONT };
+	private settleTimer: ReturnType<typeof setTimeout> | undefined;
+	private readonly tooltip: HTMLElement;
+
+	constructor(
+		container: HTMLElement,
+		private readonly styleUrl: string | null,
+		private theme: Theme,
+		place: Place | null,
+		private readonly events: ViewEvents,
+	) {
+		registerBasemap();
+		const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
+		this.map = new maplibregl.Map({
+			container,
+			style: styleUrl ?? basemapStyle(PALETTES[theme]),
+			center: place ? [place.longitude, place.latitude] : [10, 25],
+			zoom: place?.zoom ?? 1.5,
+			maxZoom: MAX_ZOOM,
+			attributionControl: false,
+			dragRotate: false,
+			pitchWithRotate: false,
+			touchPitch: false,
+			fadeDuration: reduced ? 0 : 150,
+		});
+		this.map.touchZoomRotate.disableRotation();
+		this.map.keyboard.disableRotation();
+		this.map.addControl(new maplibregl.AttributionControl({ compact: true }), 'bottom-right');
+		this.map.addControl(new maplibregl.ScaleControl({ maxWidth: 90 }), 'bottom-right');
+		this.map.addControl(new maplibregl.NavigationControl({ showCompass: false }), 'top-right');
+
+		const sync = (name: SourceName) => new SourceSync(() => this.map.getSource<maplibregl.GeoJSONSource>(name));
+		this.sources = {
+			nodes: sync('nodes'),
+			cells: sync('cells'),
+			links: sync('links'),
+			trail: sync('trail'),
+			selection: sync('selection'),
+		};
+		this.nodes = new NodeFeatures(this.sources);
+		this.tooltip = document.createElement('div');
+		this.tooltip.className = 'map-tooltip';
+		this.tooltip.hidden = true;
+		container.append(this.tooltip);
+
+		this.map.once('style.load', () => this.addOverlay());
+		this.map.on('zoom', () => this.nodes.zoomed(this.map.getZoom()));
+		this.map.on('move', () => this.settleSoon());
+		this.map.on('resize', () => this.settleSoon());
+		this.listenToPointer();
+	}
+
+	/** What the reader sees, with a margin: the bounds to subscribe to. */
+	bounds(): Bounds {
+		return viewportBounds(this.visible(), SUBSCRIBED_MARGIN);
+	}
+
+	/** What the reader sees. */
+	visibleBounds(): Bounds {
+		return viewportBounds(this.visible(), 0);
+	}
+
+	place(): Place {
+		const { lng, lat } = this.map.getCenter().wrap();
+		return { zoom: this.map.getZoom(), latitude: lat, longitude: lng };
+	}
+
+	jumpTo({ zoom, latitude, longitude }: Place): void {
+		this.map.jumpTo({ center: [longitude, latitude], zoom });
+	}
+
+	fit({ west, south, east, north }: Cell): void {
+		const space = Math.min(60, this.map.getContainer().clientWidth / 10);
+		const { top, right, bottom, left } = this.covered;
+		const padding = { top: top + space, right: right + space, bottom: bottom + space, left: left + space };
+		this.map.fitBounds([west, south, east, north], { padding, maxZoom: 13, animate: false });
+	}
+
+	/** Brings a place into the middle of the part of the map that no panel covers. */
+	flyTo(longitude: number, latitude: number): void {
+		const { top, right, bottom, left } = this.covered;
+		this.map.easeTo({
+			center: [longitude, latitude],
+			zoom: Math.max(this.map.getZoom(), SELECT_ZOOM),
+			offset: [(left - right) / 2, (top - bottom) / 2],
+			duration: 700,
+		});
+	}
+
+	/** Whether a place is on the screen and under no panel. */
+	isVisible(longitude: number, latitude: number): boolean {
+		const { x, y } = this.map.project([longitude, latitude]);
+		const { top, right, bottom, left } = this.covered;
+		const { clientWidth, clientHeight } = this.map.getContainer();
+		return x > left + 20 && x < clientWidth - right - 20 && y > top + 20 && y < clientHeight - bottom - 20;
+	}
+
+	setTheme(theme: Theme): void {
+		if (theme === this.theme) return;
+		this.theme = theme;
+		const palette = PALETTES[theme];
+		const layers = [...(this.styleUrl ? [] : basemapLayers(palette)), ...overlayLayers(palette, this.fonts)];
+		for (const { id, paint } of layers as { id: string; paint?: Record<string, unknown> }[]) {
+			if (!this.map.getLayer(id)) continue;
+			for (const [property, value] of Object.entries(paint ?? {}))
+				this.map.setPaintProperty(id, property as never, value as never);
+		}
+	}
+
+	/** How many marks and clusters are on the screen now, for tests. */
+	drawn(): { nodes: number; clusters: number } {
+		const layers = ['node', 'cluster'].filter((id) => this.map.getLayer(id));
+		const features = layers.length ? this.map.queryRenderedFeatures({ layers }) : [];
+		return {
+			nodes: features.filter((one) => one.layer.id === 'node').length,
+			clusters: features.filter((one) => one.layer.id === 'cluster').length,
+		};
+	}
+
+	private visible(): Cell {
+		const bounds = this.map.getBounds();
+		return {
+			west: bounds.getWest(),
+			south: bounds.getSouth(),
+			east: bounds.getEast(),
+			north: bounds.getNorth(),
+		};
+	}
+
+	private addOverlay(): void {
+		if (this.styleUrl) this.fonts = fontsOf(this.map.getStyle()) ?? this.fonts;
+		for (const name of SOURCES) {
+			this.map.addSource(name, {
+				type: 'geojson',
+				data: { type: 'FeatureCollection', features: [] },
+				promoteId: 'id',
+				...(name === 'nodes' && {
+					cluster: true,
+					clusterRadius: CLUSTER_RADIUS,
+					clusterMaxZoom: CLUSTER_MAX_ZOOM,
+					maxzoom: CLUSTER_MAX_ZOOM + 1,
+					clusterProperties: { online: ['+', ['case', ['==', ['get', 'status'], 'offline'], 0, 1]] },
+				}),
+			});
+		}
+		for (const layer of overlayLayers(PALETTES[this.theme], this.fonts)) this.map.addLayer(layer);
+		for (const sync of Object.values(this.sources) as SourceSync[]) sync.renew();
+		this.nodes.zoomed(this.map.getZoom());
+	}
+
+	private settleSoon(): void {
+		clearTimeout(this.settleTimer);
+		this.settleTimer = setTimeout(() => this.events.onMoved(), SETTLED_AFTER_MS);
+	}
+
+	private featureAt(point: maplibregl.PointLike): maplibregl.MapGeoJSONFeature | undefined {
+		const layers = ['node-shade', 'cluster', 'node-name'].filter((id) => this.map.getLayer(id));
+		return layers.length ? this.map.queryRenderedFeatures(point, { layers })[0] : undefined;
+	}
+
+	private listenToPointer(): void {
+		const canvas = this.map.getCanvas();
+		this.map.on('mousemove', ({ point }) => {
+			const feature = this.featureAt(point);
+			canvas.style.cursor = feature ? 'pointer' : '';
+			const id = feature?.properties.id as string | undefined;
+			this.tooltip.hidden = !id;
+			if (!id) return;
+			this.tooltip.textContent = this.events.nameOf(id);
+			this.tooltip.style.transform = `translate(${point.x + 14}px, ${point.y + 14}px)`;
+		});
+		this.map.on('mouseout', () => {
+			this.tooltip.hidden = true;
+		});
+		this.map.on('click', ({ point }) => {
+			const feature = this.featureAt(point);
+			if (!feature) this.events.onSelect(null);
+			else if (feature.properties.cluster) void this.openCluster(feature);
+			else this.events.onSelect(feature.properties.id as string);
+		});
+	}
+
+	private async openCluster(feature: maplibregl.MapGeoJSONFeature): Promise<void> {
+		const source = this.map.getSource<maplibregl.GeoJSONSource>('nodes');
+		if (!source || feature.geometry.type !== 'Point') return;
+		const id = feature.properties.cluster_id as number;
+		try {
+			const zoom = await source.getClusterExpansionZoom(id);
+			if (zoom <= CLUSTER_ZOOM_LIMIT) {
+				this.map.easeTo({ center: feature.geometry.coordinates as [number, number], zoom: zoom + 0.2 });
+				return;
+			}
+			const leaves = await source.getClusterLeaves(id, feature.properties.point_count as number, 0);
+			this.events.onGroup(leaves.map((leaf) => leaf.properties?.id as string));
+		} catch {
+			// The nodes have moved since the click, and with them the cluster went.
+		}
+	}
+}
+
+/** The fonts that a foreign style draws its own names with: only those are sure to exist behind its glyph address. */
+function fontsOf(style: maplibregl.StyleSpecification): Fonts | null {
+	if (!style.glyphs) return null;
+	for (const layer of style.layers) {
+		const font = layer.type === 'symbol' ? layer.layout?.['text-font'] : undefined;
+		if (Array.isArray(font) && font.every((name) => typeof name === 'string') && font[0] !== 'literal') {
+			return { label: font as string[], strong: font as string[] };
+		}
+	}
+	return null;
+}
