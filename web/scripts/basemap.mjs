@@ -34,7 +34,25 @@ function cutAtAntimeridian(geometry) {
 		.scale(180 / Math.PI)
 		.translate([0, 0])
 		.precision(0);
-	return mapCoordinates(geoProject(geometry, plane), ([x, y]) => [x, -y]);
+	return mapCoordinates(geoProject(rightWayRound(geometry), plane), ([x, y]) => [x, -y]);
+}
+
+/**
+ * On a sphere the order of a ring's points says which side is inside. Rounding has turned some tiny islands over,
+ * which would make them cover the world: no land covers half of it.
+ */
+function rightWayRound(geometry) {
+	if (geometry.type === 'FeatureCollection') {
+		return { ...geometry, features: geometry.features.map(rightWayRound) };
+	}
+	if (geometry.type === 'Feature') return { ...geometry, geometry: rightWayRound(geometry.geometry) };
+	if (!geometry.type.includes('Polygon')) return geometry;
+	const polygons = geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates;
+	const turned = polygons.map((rings) => {
+		const covered = geoArea({ type: 'Polygon', coordinates: rings });
+		return covered > 2 * Math.PI ? rings.map((ring) => ring.toReversed()) : rings;
+	});
+	return { type: 'MultiPolygon', coordinates: turned };
 }
 
 function mapCoordinates(geometry, change) {

@@ -52,7 +52,10 @@ export class App {
 		);
 		this.connection = new LiveConnection({
 			url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/ws`,
-			onState: (state) => this.status.set(state),
+			onState: (state) => {
+				this.status.set(state);
+				if (state.kind === 'live') void this.askHealth();
+			},
 			onDiff: (diff) => this.take(diff),
 			onError: (code, message) => console.warn(`the server refused: ${code}: ${message}`),
 		});
@@ -92,7 +95,6 @@ export class App {
 		setInterval(() => this.showList(true), LIST_EVERY_MS);
 		setInterval(() => this.judgeAll(), STATUS_EVERY_MS);
 		setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
-		void this.askHealth();
 		void fetchMessages(LATEST_MESSAGES)
 			.then((messages) => this.messages.add(messages, false))
 			.catch(() => {});
@@ -143,6 +145,7 @@ export class App {
 		const opener = document.activeElement;
 		this.selection.select(id);
 		this.list.select(id);
+		this.view.markSelected(id);
 		this.writeAddress();
 		if (id && bring) {
 			this.sheet.set(false);

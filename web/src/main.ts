@@ -4,7 +4,11 @@ import { boxAround } from './model/geo';
 import { readHash } from './model/hash';
 import { STATUS_NAMES } from './model/status';
 import { byId, el, markOf } from './ui/dom';
-import './style.css';
+import './style/base.css';
+import './style/map.css';
+import './style/panels.css';
+import './style/details.css';
+import './style/narrow.css';
 
 /** How many nodes are asked for to find the part of the world to show first. */
 const NODES_FOR_FIRST_VIEW = 1000;

@@ -14,7 +14,6 @@ export type ConnectionState =
 
 /** The part of a WebSocket that is used, so that a test can hand in its own. */
 export interface SocketLike {
-	onopen: (() => void) | null;
 	onmessage: ((event: { data: unknown }) => void) | null;
 	onclose: ((event: { code: number; reason: string }) => void) | null;
 	send(text: string): void;

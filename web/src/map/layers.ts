@@ -198,6 +198,24 @@ function nameLayer(id: string, source: SourceName, palette: Palette, fonts: Font
 	};
 }
 
+/** The name of a transparent image of one pixel. */
+export const BLANK_IMAGE = 'blank';
+
+/** Draws nothing, but takes the room of the marks, so that no name is written over one. */
+function roomLayer(): LayerSpecification {
+	return {
+		id: 'room',
+		type: 'symbol',
+		source: 'nodes',
+		layout: {
+			'icon-image': BLANK_IMAGE,
+			'icon-size': ['case', isCluster, ['*', 2, clusterRadius], 14],
+			'icon-allow-overlap': true,
+			'icon-padding': 0,
+		},
+	};
+}
+
 /** Everything geocast draws over the base map, from the lowest layer to the highest. */
 export function overlayLayers(palette: Palette, fonts: Fonts): LayerSpecification[] {
 	return [
@@ -206,6 +224,7 @@ export function overlayLayers(palette: Palette, fonts: Fonts): LayerSpecificatio
 		...mark('node', 'nodes', palette, 1),
 		nameLayer('node-name', 'nodes', palette, fonts),
 		...clusterLayers(palette, fonts),
+		roomLayer(),
 		{
 			id: 'selection-halo',
 			type: 'circle',

@@ -6,7 +6,7 @@ import type { Place } from '../model/hash';
 import type { Bounds } from '../protocol.gen';
 import { basemapLayers, basemapStyle, registerBasemap } from './basemap';
 import { LABEL_FONT, STRONG_FONT } from './fonts';
-import { type Fonts, overlayLayers, SOURCES, type SourceName } from './layers';
+import { BLANK_IMAGE, type Fonts, overlayLayers, SOURCES, type SourceName } from './layers';
 import { NodeFeatures, type NodeSources } from './nodes';
 import { PALETTES, type Theme } from './palette';
 import { SourceSync } from './sync';
@@ -42,6 +42,7 @@ export class MapView {
 	private readonly map: maplibregl.Map;
 	private readonly sources: NodeSources;
 	private fonts: Fonts = { label: LABEL_FONT, strong: STRONG_FONT };
+	private selected: string | null = null;
 	private settleTimer: ReturnType<typeof setTimeout> | undefined;
 	private readonly tooltip: HTMLElement;
 
@@ -138,6 +139,14 @@ export class MapView {
 		return x > left + 20 && x < clientWidth - right - 20 && y > top + 20 && y < clientHeight - bottom - 20;
 	}
 
+	/** The selected node is drawn apart, over all others: its name is not needed twice. */
+	markSelected(id: string | null): void {
+		this.selected = id;
+		if (this.map.getLayer('node-name')) {
+			this.map.setFilter('node-name', ['all', ['!', ['has', 'point_count']], ['!=', ['get', 'id'], id ?? '']]);
+		}
+	}
+
 	setTheme(theme: Theme): void {
 		if (theme === this.theme) return;
 		this.theme = theme;
@@ -186,9 +195,11 @@ export class MapView {
 				}),
 			});
 		}
+		this.map.addImage(BLANK_IMAGE, { width: 1, height: 1, data: new Uint8Array(4) });
 		for (const layer of overlayLayers(PALETTES[this.theme], this.fonts)) this.map.addLayer(layer);
 		for (const sync of Object.values(this.sources) as SourceSync[]) sync.renew();
 		this.nodes.zoomed(this.map.getZoom());
+		this.markSelected(this.selected);
 	}
 
 	private settleSoon(): void {

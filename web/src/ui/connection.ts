@@ -34,13 +34,11 @@ export class ConnectionStatus {
 		const key = `${kind}/${text}`;
 		if (key !== this.shown) {
 			this.shown = key;
-			const canRetry = this.state.kind === 'waiting';
 			this.element.dataset.state = kind;
 			this.element.title = hint;
 			this.element.replaceChildren(
 				el('span', { class: 'lamp', 'aria-hidden': 'true' }),
-				el('span', {}, text),
-				...(canRetry ? [el('button', { type: 'button', class: 'link', click: () => this.retryNow() }, 'Try now')] : []),
+				el('span', { 'aria-live': kind === 'waiting' ? 'off' : undefined }, text),
 			);
 		}
 		this.announce(hint);
@@ -55,6 +53,9 @@ export class ConnectionStatus {
 		this.notice.hidden = lines.length === 0;
 		document.documentElement.classList.toggle('stale', lines.length > 0);
 		this.notice.replaceChildren(...lines.map((line) => el('p', {}, line)));
+		if (this.state.kind === 'waiting') {
+			this.notice.append(el('button', { type: 'button', class: 'link', click: () => this.retryNow() }, 'Try now'));
+		}
 	}
 
 	private describe(): { kind: string; text: string; hint: string } {

@@ -19,9 +19,9 @@ export interface ListContent {
  * the pointer or the focus is in it, rows keep their places, so that none moves away under a finger.
  */
 export class NodeList {
-	private readonly list = byId<HTMLUListElement>('list');
+	private readonly list = byId('list');
 	private readonly note = byId('list-note');
-	private readonly rows = new Map<string, { row: HTMLLIElement; signature: string }>();
+	private readonly rows = new Map<string, { row: HTMLElement; signature: string }>();
 	private noted = '';
 	private order: string[] = [];
 	private current: string | null = null;
@@ -29,7 +29,7 @@ export class NodeList {
 
 	constructor(private readonly onSelect: (id: string) => void) {
 		this.list.addEventListener('click', (event) => {
-			const id = (event.target as Element).closest('li')?.dataset.id;
+			const id = (event.target as Element).closest<HTMLElement>('.row')?.dataset.id;
 			if (id) this.onSelect(id);
 		});
 		this.list.addEventListener('keydown', (event) => this.onKey(event));
@@ -95,7 +95,7 @@ export class NodeList {
 		);
 	}
 
-	private rowOf(node: NodeRecord, now: number): HTMLLIElement {
+	private rowOf(node: NodeRecord, now: number): HTMLElement {
 		const status = statusOf(node, now);
 		const battery = node.telemetry?.batteryLevel;
 		const facts = [
@@ -109,7 +109,7 @@ export class NodeList {
 		const held = this.rows.get(node.id);
 		if (held?.signature === signature) return held.row;
 
-		const row = held?.row ?? el('li', { role: 'option', tabindex: '-1', 'data-id': node.id });
+		const row = held?.row ?? el('div', { class: 'row', role: 'option', tabindex: '-1', 'data-id': node.id });
 		row.setAttribute('aria-selected', String(node.id === this.selected));
 		row.setAttribute('aria-label', `${longNameOf(node)}, ${STATUS_NAMES[status]}, heard ${heard}`);
 		row.replaceChildren(

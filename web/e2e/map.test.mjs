@@ -1,0 +1,313 @@
+// Drives the page in a real browser against the geocast at GEOCAST_URL, which must hold some nodes with positions.
+// Screenshots go to SCREENSHOTS, when that is set.
+
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+
+const geocastUrl = process.env.GEOCAST_URL;
+const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const screenshots = process.env.SCREENSHOTS;
+const MARKUP = '<img src=x onerror="window.injected=1"><b>bold</b>';
+const WAIT_MS = 20_000;
+
+let browser;
+
+before(async () => {
+	assert.ok(geocastUrl, 'GEOCAST_URL must name a running geocast');
+	if (screenshots) mkdirSync(screenshots, { recursive: true });
+	const args = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic'];
+	browser = await chromium.launch({ executablePath: chromiumPath, args });
+});
+
+after(() => browser?.close());
+
+/** Opens the page, runs the steps on it, and fails when it complained or asked another host for anything. */
+async function visit(options, steps) {
+	const { hash = '', prepare, mayComplain = () => false, ...contextOptions } = options;
+	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
+	const page = await context.newPage();
+	page.setDefaultTimeout(WAIT_MS);
+	const complaints = [];
+	const foreign = [];
+	page.on('console', (message) => {
+		if (message.type() === 'error' && !mayComplain(message.text())) complaints.push(message.text());
+	});
+	page.on('pageerror', (error) => complaints.push(error.message));
+	page.on('request', (request) => {
+		const url = new URL(request.url());
+		if (['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) && url.host !== new URL(geocastUrl).host) {
+			foreign.push(request.url());
+		}
+	});
+	try {
+		await prepare?.(page);
+		await page.goto(new URL(`/${hash}`, geocastUrl).href);
+		await live(page);
+		await steps(page);
+		assert.deepEqual(complaints, [], 'the console is clean');
+		assert.deepEqual(foreign, [], 'nothing is asked of another host');
+	} finally {
+		await context.close();
+	}
+}
+
+const state = (page) => page.evaluate(() => window.geocast());
+
+async function live(page) {
+	await page.waitForFunction(() => window.geocast?.().connection === 'live');
+}
+
+async function drawn(page) {
+	await page.waitForFunction(() => {
+		const { nodes, clusters } = window.geocast();
+		return nodes + clusters > 0;
+	});
+}
+
+async function shoot(page, name) {
+	if (!screenshots) return;
+	await page.waitForTimeout(800);
+	await page.screenshot({ path: join(screenshots, `${name}.png`) });
+}
+
+/** A place where there is a node, to look at closely. */
+async function nodeWithPlace() {
+	const { nodes } = await (await fetch(new URL('/api/nodes?limit=1000', geocastUrl))).json();
+	const found = nodes.filter((node) => node.position && node.longName);
+	assert.ok(found.length > 0, 'the server knows nodes with a name and a position');
+	return found.sort((a, b) => (b.lastHeard ?? 0) - (a.lastHeard ?? 0))[0];
+}
+
+async function openFirstNode(page) {
+	await page.locator('#list .row').first().click();
+	await page.waitForSelector('#details h2');
+}
+
+test('the page opens on the nodes that exist, and says that it is live', async () => {
+	await visit({}, async (page) => {
+		await drawn(page);
+		const { held, features } = await state(page);
+		assert.ok(held > 0);
+		assert.ok(features > 0);
+		assert.equal(await page.locator('#connection').textContent(), 'Live');
+		assert.match(await page.locator('#tab-nodes').textContent(), /^Nodes \([1-9]/);
+		await shoot(page, 'light');
+	});
+});
+
+test('it works in the dark', async () => {
+	await visit({ colorScheme: 'dark' }, async (page) => {
+		await drawn(page);
+		await openFirstNode(page);
+		const background = await page.locator('#side').evaluate((element) => getComputedStyle(element).backgroundColor);
+		const brightness = Math.max(...background.match(/\d+/g).slice(0, 3).map(Number));
+		assert.ok(brightness < 80, `the panel is dark, not ${background}`);
+		await shoot(page, 'dark');
+		await page.locator('#theme').click();
+		assert.equal(await page.locator('html').getAttribute('data-theme'), 'light');
+	});
+});
+
+test('a node chosen from the list shows its details, and Escape closes them', async () => {
+	await visit({}, async (page) => {
+		await drawn(page);
+		const row = page.locator('#list .row').first();
+		const id = await row.getAttribute('data-id');
+		await row.click();
+		await page.waitForSelector('#details h2');
+		assert.equal(await page.locator('#details code').textContent(), id);
+		assert.equal((await state(page)).selected, id);
+		assert.ok(page.url().includes(`node=${encodeURIComponent(id)}`) || page.url().includes(`node=${id}`));
+		await shoot(page, 'details');
+		await page.keyboard.press('Escape');
+		await page.waitForSelector('#details', { state: 'hidden' });
+		assert.equal((await state(page)).selected, null);
+	});
+});
+
+test('the list is reached and used by keyboard alone', async () => {
+	await visit({}, async (page) => {
+		await drawn(page);
+		await page.keyboard.press('/');
+		assert.equal(await page.evaluate(() => document.activeElement.id), 'search');
+		await page.keyboard.press('ArrowDown');
+		const first = await page.evaluate(() => document.activeElement.dataset.id);
+		await page.keyboard.press('ArrowDown');
+		const second = await page.evaluate(() => document.activeElement.dataset.id);
+		assert.ok(first && second && first !== second);
+		await page.keyboard.press('Enter');
+		await page.waitForSelector('#details h2');
+		assert.equal((await state(page)).selected, second);
+		await page.keyboard.press('Escape');
+		await page.waitForSelector('#details', { state: 'hidden' });
+		assert.equal(await page.evaluate(() => document.activeElement.dataset.id), second);
+	});
+});
+
+test('a search finds a node by name, also when it is not in view', async () => {
+	const { id, longName } = await nodeWithPlace();
+	await visit({ hash: '#5/-60/-150' }, async (page) => {
+		assert.equal((await state(page)).held, 0);
+		await page.locator('#search').fill(longName);
+		await page.waitForSelector(`#list .row[data-id="${id}"]`);
+		await shoot(page, 'search');
+		await page.locator(`#list .row[data-id="${id}"]`).click();
+		await page.waitForFunction((wanted) => window.geocast().selected === wanted, id);
+		await drawn(page);
+	});
+});
+
+test('a search finds a node by its id', async () => {
+	const { id } = await nodeWithPlace();
+	await visit({}, async (page) => {
+		await page.locator('#search').fill(id);
+		await page.waitForSelector(`#list .row[data-id="${id}"]`);
+		await page.keyboard.press('Enter');
+		await page.waitForFunction((wanted) => window.geocast().selected === wanted, id);
+	});
+});
+
+test('moving the map moves the subscription', async () => {
+	const { position } = await nodeWithPlace();
+	await visit({ hash: `#12/${position.latitude}/${position.longitude}` }, async (page) => {
+		const before = await state(page);
+		assert.ok(before.held > 0);
+		assert.ok(before.filter.bounds.west < position.longitude && before.filter.bounds.east > position.longitude);
+		await page.evaluate(() => {
+			location.hash = '#8/-60/-150';
+		});
+		await page.waitForFunction(() => window.geocast().filter?.bounds.north < -40);
+		const { held, features, filter } = await state(page);
+		assert.equal(held, 0);
+		assert.equal(features, 0);
+		assert.ok(filter.bounds.west < -150 && filter.bounds.east > -150);
+	});
+});
+
+test('a view over the antimeridian is subscribed to with west greater than east', async () => {
+	await visit({ hash: '#6/0/180' }, async (page) => {
+		const { bounds } = (await state(page)).filter;
+		assert.ok(bounds.west > bounds.east, JSON.stringify(bounds));
+	});
+});
+
+test('the coast can be recognised from the world down to the city', async () => {
+	const { position } = await nodeWithPlace();
+	for (const zoom of [1.5, 6, 11]) {
+		await visit({ hash: `#${zoom}/${position.latitude}/${position.longitude}` }, async (page) => {
+			await drawn(page);
+			await shoot(page, `zoom-${zoom}`);
+		});
+	}
+});
+
+/** Stands between the page and the server, to change what is said and to cut the line. */
+function between(page, { change = (frame) => frame, onSent = () => {} } = {}) {
+	const lines = [];
+	const ready = page.routeWebSocket('**/api/ws', (line) => {
+		const server = line.connectToServer();
+		lines.push(line);
+		line.onMessage((text) => {
+			onSent(JSON.parse(text), lines.length);
+			server.send(text);
+		});
+		server.onMessage((text) => line.send(JSON.stringify(change(JSON.parse(text)))));
+	});
+	return { ready, lines };
+}
+
+test('a name with markup shows as text', async () => {
+	const rename = (frame) => {
+		for (const node of frame.nodes ?? [])
+			if (node.position) Object.assign(node, { longName: MARKUP, shortName: '<b>' });
+		return frame;
+	};
+	const prepare = (page) => between(page, { change: rename }).ready;
+	await visit({ prepare }, async (page) => {
+		await drawn(page);
+		await openFirstNode(page);
+		assert.equal(await page.locator('#details h2').textContent(), MARKUP);
+		assert.equal(await page.locator('#list .row .long').first().textContent(), MARKUP);
+		assert.equal(await page.locator('#details h2 *, #list .long *, #list img').count(), 0);
+		assert.equal(await page.evaluate(() => window.injected), undefined);
+		await shoot(page, 'markup');
+	});
+});
+
+test('after a lost connection the page says so, reconnects by itself and resumes where it was', async () => {
+	const subscribes = [];
+	let lines;
+	const prepare = (page) => {
+		const onSent = (frame, line) => frame.type === 'subscribe' && subscribes.push({ line, ...frame });
+		const middle = between(page, { onSent });
+		lines = middle.lines;
+		return middle.ready;
+	};
+	await visit({ prepare }, async (page) => {
+		await drawn(page);
+		const { held } = await state(page);
+		await lines[0].close({ code: 1001, reason: 'restart' });
+		await page.waitForFunction(() => window.geocast().connection === 'waiting');
+		assert.match(await page.locator('#connection').textContent(), /Offline/);
+		await page.waitForSelector('#notice:not([hidden])');
+		assert.equal((await state(page)).held, held, 'what was known stays on the map');
+		await shoot(page, 'offline');
+		await live(page);
+		const last = subscribes.filter(({ line }) => line === 1).at(-1);
+		const resumed = subscribes.find(({ line }) => line === 2);
+		assert.ok(resumed.resume.epoch);
+		assert.ok(resumed.resume.revision > 0);
+		assert.deepEqual(resumed.filter, last.filter, 'the filter is the one that was held');
+		await page.waitForSelector('#notice', { state: 'hidden' });
+	});
+});
+
+test('a server that is not well is shown as such', async () => {
+	const problems = ['the database does not answer'];
+	const prepare = (page) =>
+		page.route('**/api/health', (route) => route.fulfill({ status: 503, json: { status: 'degraded', problems } }));
+	await visit({ prepare, mayComplain: (text) => text.includes('503') }, async (page) => {
+		await page.waitForSelector('#notice:not([hidden])');
+		assert.match(await page.locator('#notice').textContent(), /the database does not answer/);
+		assert.equal(await page.locator('#connection').textContent(), 'Degraded');
+	});
+});
+
+test('on a phone the list and the details are sheets, and nothing is wider than the screen', async () => {
+	const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+	const overflow = (page) =>
+		page.evaluate(() =>
+			[...document.querySelectorAll('#top, #top *, #sheet, #sheet *, #details, #details *, #notice')]
+				.filter((element) => element.checkVisibility() && !element.closest('svg'))
+				.filter((element) => element.getBoundingClientRect().right > innerWidth + 0.5)
+				.map((element) => element.outerHTML.slice(0, 80)),
+		);
+	await visit(phone, async (page) => {
+		await drawn(page);
+		assert.deepEqual(await overflow(page), []);
+		await shoot(page, 'phone');
+		await page.locator('#handle').tap();
+		await page.waitForSelector('#sheet.open');
+		await page.waitForTimeout(400);
+		assert.deepEqual(await overflow(page), []);
+		await shoot(page, 'phone-list');
+		await page.locator('#list .row').first().tap();
+		await page.waitForSelector('#details h2');
+		assert.deepEqual(await overflow(page), []);
+		await shoot(page, 'phone-details');
+		assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+	});
+});
+
+test('messages are shown in their own tab', async () => {
+	await visit({}, async (page) => {
+		await page.locator('#tab-messages').click();
+		await page.waitForSelector('#pane-messages:not([hidden])');
+		assert.equal(await page.locator('#tab-messages').getAttribute('aria-selected'), 'true');
+		assert.ok(await page.locator('#pane-messages').textContent());
+		await shoot(page, 'messages');
+	});
+});
