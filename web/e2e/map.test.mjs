@@ -67,9 +67,9 @@ async function drawn(page) {
 	});
 }
 
-async function shoot(page, name) {
+async function shoot(page, name, settleMs = 800) {
 	if (!screenshots) return;
-	await page.waitForTimeout(800);
+	await page.waitForTimeout(settleMs);
 	await page.screenshot({ path: join(screenshots, `${name}.png`) });
 }
 
@@ -254,7 +254,7 @@ test('after a lost connection the page says so, reconnects by itself and resumes
 		assert.match(await page.locator('#connection').textContent(), /Offline/);
 		await page.waitForSelector('#notice:not([hidden])');
 		assert.equal((await state(page)).held, held, 'what was known stays on the map');
-		await shoot(page, 'offline');
+		await shoot(page, 'offline', 0);
 		await live(page);
 		const last = subscribes.filter(({ line }) => line === 1).at(-1);
 		const resumed = subscribes.find(({ line }) => line === 2);
@@ -274,6 +274,35 @@ test('a server that is not well is shown as such', async () => {
 		assert.match(await page.locator('#notice').textContent(), /the database does not answer/);
 		assert.equal(await page.locator('#connection').textContent(), 'Degraded');
 	});
+});
+
+const withStyle = (mapStyleUrl) => (page) =>
+	page.route('**/api/config', (route) => route.fulfill({ json: { mapStyleUrl, name: 'geocast', version: '0' } }));
+
+test('the base map is the style that the operator has set', async () => {
+	const layers = [{ id: 'ground', type: 'background', paint: { 'background-color': '#ddeedd' } }];
+	let asked = 0;
+	const prepare = async (page) => {
+		await withStyle('/style-of-the-operator.json')(page);
+		await page.route('**/style-of-the-operator.json', (route) => {
+			asked++;
+			return route.fulfill({ json: { version: 8, sources: {}, layers } });
+		});
+	};
+	await visit({ prepare }, async (page) => {
+		await drawn(page);
+		assert.equal(asked, 1);
+		await page.locator('#theme').click();
+		await drawn(page);
+	});
+});
+
+test('a style that does not load gives way to the offline base map', async () => {
+	const prepare = async (page) => {
+		await withStyle('/no-such-style.json')(page);
+		await page.route('**/no-such-style.json', (route) => route.fulfill({ status: 404, body: '' }));
+	};
+	await visit({ prepare, mayComplain: (text) => text.includes('404') }, drawn);
 });
 
 test('on a phone the list and the details are sheets, and nothing is wider than the screen', async () => {

@@ -1,17 +1,16 @@
 import { type Config, fetchHealth, fetchMessages } from './api';
 import { type Diff, LiveConnection } from './client';
+import { Listing } from './listing';
 import { MapView } from './map/view';
-import { count } from './model/format';
-import { contains } from './model/geo';
 import { readHash, writeHash } from './model/hash';
 import { longNameOf } from './model/status';
-import type { NodeRecord } from './protocol.gen';
 import { Selection } from './selection';
 import { ConnectionStatus } from './ui/connection';
 import { Details } from './ui/details';
 import { byId } from './ui/dom';
-import { type ListContent, NodeList } from './ui/list';
+import { NodeList } from './ui/list';
 import { MessageFeed } from './ui/messages';
+import { coveredEdges } from './ui/panels';
 import { Search } from './ui/search';
 import { Sheet } from './ui/sheet';
 import { Tabs } from './ui/tabs';
@@ -23,7 +22,6 @@ const LIST_EVERY_MS = 1000;
 /** How often the status of all nodes is judged again, because time alone changes it. */
 const STATUS_EVERY_MS = 30_000;
 const LATEST_MESSAGES = 100;
-const NARROW = '(max-width: 720px)';
 
 /** The page: hands what the connection brings to the map and the panels, and what the reader does to both. */
 export class App {
@@ -38,8 +36,7 @@ export class App {
 	private readonly messages: MessageFeed;
 	private readonly details: Details;
 	private readonly sheet: Sheet;
-	/** Nodes of a cluster that no zoom takes apart, while they are listed. */
-	private group: Set<string> | null = null;
+	private readonly listing: Listing;
 	private fieldsDirty = false;
 
 	constructor(config: Config) {
@@ -66,6 +63,7 @@ export class App {
 			() => this.list.first && this.select(this.list.first, true),
 			() => this.list.focusFirst(),
 		);
+		this.listing = new Listing(this.search, () => this.showList(false));
 		this.messages = new MessageFeed(nameOf, (id) => this.select(id, true));
 		this.tabs = new Tabs(() => {
 			this.messages.render();
@@ -143,6 +141,7 @@ export class App {
 	private select(id: string | null, bring = false): void {
 		const before = this.selection.id;
 		const opener = document.activeElement;
+		const wasInDetails = byId('details').contains(opener);
 		this.selection.select(id);
 		this.list.select(id);
 		this.view.markSelected(id);
@@ -153,7 +152,7 @@ export class App {
 			this.bring();
 			if (opener !== document.body && opener instanceof HTMLElement) this.details.focus();
 		}
-		if (!id && before) this.list.focus(before);
+		if (!id && before && wasInDetails) this.list.focus(before);
 	}
 
 	private bringWhenKnown: string | null = null;
@@ -208,14 +207,14 @@ export class App {
 	}
 
 	private searched(): void {
-		this.group = null;
+		this.listing.ungroup();
 		if (this.search.text) this.tabs.show('nodes');
 		for (const node of this.search.results([]).nodes) this.selection.known.set(node.id, node);
 		this.showList(false);
 	}
 
 	private showGroup(ids: string[]): void {
-		this.group = new Set(ids);
+		this.listing.showGroup(ids);
 		this.tabs.show('nodes');
 		this.showList(false);
 		this.list.focusFirst();
@@ -224,42 +223,21 @@ export class App {
 	private showList(keepOrder: boolean): void {
 		const unread = this.messages.unread;
 		this.tabs.label('messages', unread ? `Messages (${unread})` : 'Messages');
-		const content = this.listContent();
+		const content = this.listing.content(
+			this.connection.mirror.nodes,
+			this.view.visibleBounds(),
+			this.connection.state.kind,
+		);
 		this.tabs.label('nodes', `Nodes (${content.nodes.length.toLocaleString()})`);
 		if (this.tabs.current === 'nodes') this.list.show(content, Date.now(), keepOrder);
 		else if (unread === 0) this.messages.render();
 		if (this.selection.id) this.showSelectionSoon();
 	}
 
-	private listContent(): ListContent {
-		const { nodes } = this.connection.mirror;
-		if (this.search.text) return this.search.results(nodes.values());
-		if (this.group) {
-			const members = [...this.group].flatMap((id) => nodes.get(id) ?? []);
-			const run = () => {
-				this.group = null;
-				this.showList(false);
-			};
-			return {
-				nodes: members,
-				note: `${count(members.length, 'node')} at one place.`,
-				action: { label: 'Show all in view', run },
-			};
-		}
-		const visible = this.view.visibleBounds();
-		const inView = (node: NodeRecord) =>
-			node.position !== undefined && contains(visible, node.position.longitude, node.position.latitude);
-		const shown = [...nodes.values()].filter(inView);
-		const empty = this.connection.state.kind === 'live' ? 'No nodes in this part of the map.' : 'Nothing received yet.';
-		return { nodes: shown, note: shown.length ? '' : empty };
-	}
-
 	private stepBack(): void {
 		if (this.selection.id) this.select(null);
-		else if (this.group) {
-			this.group = null;
-			this.showList(false);
-		} else this.sheet.set(false);
+		else if (this.listing.grouped) this.listing.ungroup();
+		else this.sheet.set(false);
 	}
 
 	private async askHealth(): Promise<void> {
@@ -272,20 +250,8 @@ export class App {
 	}
 
 	private measurePanels(): void {
-		const narrow = matchMedia(NARROW).matches;
-		const details = byId('details');
-		const sheet = byId('sheet').getBoundingClientRect();
-		const detailsBox = details.getBoundingClientRect();
-		const low = details.hidden ? sheet : detailsBox;
-		this.view.covered = narrow
-			? { top: byId('top').offsetHeight, right: 0, bottom: innerHeight - low.top, left: 0 }
-			: {
-					top: 0,
-					right: details.hidden ? 0 : innerWidth - detailsBox.left,
-					bottom: 0,
-					left: byId('side').getBoundingClientRect().right,
-				};
-		document.documentElement.classList.toggle('has-details', !details.hidden);
+		this.view.covered = coveredEdges();
+		document.documentElement.classList.toggle('has-details', this.details.open);
 	}
 
 	private writeAddress(): void {

@@ -16,7 +16,6 @@ export interface NodeSources {
 
 /** Turns node records into the features that the map shows. */
 export class NodeFeatures {
-	private readonly signatures = new Map<string, string>();
 	/** Nodes of reduced precision often share one cell, which is drawn once. */
 	private readonly cellUsers = new Map<string, Set<string>>();
 	private readonly cellOfNode = new Map<string, string>();
@@ -30,16 +29,11 @@ export class NodeFeatures {
 	}
 
 	set(node: NodeRecord, now: number): void {
-		const point = pointOf(node, now);
-		const signature = point ? JSON.stringify([point.properties, point.geometry, node.position?.precisionBits]) : '';
-		if (this.signatures.get(node.id) === signature) return;
-		this.signatures.set(node.id, signature);
-		this.sources.nodes.set(node.id, point);
+		this.sources.nodes.set(node.id, pointOf(node, now));
 		this.setCell(node);
 	}
 
 	remove(id: string): void {
-		this.signatures.delete(id);
 		this.sources.nodes.set(id, null);
 		this.releaseCell(id);
 	}
@@ -62,19 +56,21 @@ export class NodeFeatures {
 	}
 
 	setTrail(positions: PositionRecord[]): void {
-		for (const id of [...this.sources.trail.features.keys()]) this.sources.trail.set(id, null);
+		const wanted = new Map<string, Feature>();
 		const path = unwrapped(positions.map(({ longitude, latitude }) => [longitude, latitude]));
-		if (path.length < 2) return;
-		this.sources.trail.set('line', feature('line', { type: 'LineString', coordinates: path }));
-		path.forEach((coordinates, i) => {
-			this.sources.trail.set(`${i}`, feature(`${i}`, { type: 'Point', coordinates }));
-		});
+		if (path.length > 1) {
+			wanted.set('line', feature('line', { type: 'LineString', coordinates: path }));
+			path.forEach((coordinates, i) => {
+				wanted.set(`${i}`, feature(`${i}`, { type: 'Point', coordinates }));
+			});
+		}
+		this.sources.trail.setAll(wanted);
 	}
 
 	private setLinks(neighbours: NodeRecord[]): void {
 		const wanted = new Map<string, Feature>();
 		const from = this.selected?.position;
-		for (const { id, position } of from ? neighbours : []) {
+		for (const { id, position } of neighbours) {
 			if (!from || !position) continue;
 			const coordinates = unwrapped([
 				[from.longitude, from.latitude],
@@ -82,8 +78,7 @@ export class NodeFeatures {
 			]);
 			wanted.set(id, feature(id, { type: 'LineString', coordinates }));
 		}
-		for (const id of [...this.sources.links.features.keys()]) if (!wanted.has(id)) this.sources.links.set(id, null);
-		for (const [id, line] of wanted) this.sources.links.set(id, line);
+		this.sources.links.setAll(wanted);
 	}
 
 	private setCell(node: NodeRecord): void {

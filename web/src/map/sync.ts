@@ -19,11 +19,19 @@ export class SourceSync {
 
 	constructor(private readonly source: () => GeoJSONSource | undefined) {}
 
+	/** Sets one feature, or removes it with null. One that is there already, and the same, costs nothing more. */
 	set(id: string, feature: GeoJSON.Feature | null): void {
+		if (feature && JSON.stringify(feature) === JSON.stringify(this.features.get(id))) return;
 		if (feature) this.features.set(id, feature);
 		else if (!this.features.delete(id)) return;
 		this.dirty.add(id);
 		this.schedule();
+	}
+
+	/** Makes these all the features there are. */
+	setAll(wanted: Map<string, GeoJSON.Feature>): void {
+		for (const id of [...this.features.keys()]) if (!wanted.has(id)) this.set(id, null);
+		for (const [id, feature] of wanted) this.set(id, feature);
 	}
 
 	/** Hands everything over again, after the source was made anew. */

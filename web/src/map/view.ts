@@ -43,17 +43,21 @@ export class MapView {
 	private readonly sources: NodeSources;
 	private fonts: Fonts = { label: LABEL_FONT, strong: STRONG_FONT };
 	private selected: string | null = null;
+	/** Whether the base map is the style that the operator has set, not the offline one. */
+	private foreign: boolean;
+	private overlaid = false;
 	private settleTimer: ReturnType<typeof setTimeout> | undefined;
 	private readonly tooltip: HTMLElement;
 
 	constructor(
 		container: HTMLElement,
-		private readonly styleUrl: string | null,
+		styleUrl: string | null,
 		private theme: Theme,
 		place: Place | null,
 		private readonly events: ViewEvents,
 	) {
 		registerBasemap();
+		this.foreign = styleUrl !== null;
 		const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
 		this.map = new maplibregl.Map({
 			container,
@@ -87,7 +91,8 @@ export class MapView {
 		this.tooltip.hidden = true;
 		container.append(this.tooltip);
 
-		this.map.once('style.load', () => this.addOverlay());
+		this.map.on('style.load', () => this.addOverlay());
+		this.map.on('error', ({ error }) => this.failed(error));
 		this.map.on('zoom', () => this.nodes.zoomed(this.map.getZoom()));
 		this.map.on('move', () => this.settleSoon());
 		this.map.on('resize', () => this.settleSoon());
@@ -151,7 +156,7 @@ export class MapView {
 		if (theme === this.theme) return;
 		this.theme = theme;
 		const palette = PALETTES[theme];
-		const layers = [...(this.styleUrl ? [] : basemapLayers(palette)), ...overlayLayers(palette, this.fonts)];
+		const layers = [...(this.foreign ? [] : basemapLayers(palette)), ...overlayLayers(palette, this.fonts)];
 		for (const { id, paint } of layers as { id: string; paint?: Record<string, unknown> }[]) {
 			if (!this.map.getLayer(id)) continue;
 			for (const [property, value] of Object.entries(paint ?? {}))
@@ -179,8 +184,17 @@ export class MapView {
 		};
 	}
 
+	/** Nodes on the offline base map are better than no map: a style that does not load is given up. */
+	private failed(error: { message: string }): void {
+		console.warn(`the map: ${error.message}`);
+		if (!this.foreign || this.overlaid) return;
+		this.foreign = false;
+		this.map.setStyle(basemapStyle(PALETTES[this.theme]));
+	}
+
 	private addOverlay(): void {
-		if (this.styleUrl) this.fonts = fontsOf(this.map.getStyle()) ?? this.fonts;
+		this.overlaid = true;
+		if (this.foreign) this.fonts = fontsOf(this.map.getStyle()) ?? this.fonts;
 		for (const name of SOURCES) {
 			this.map.addSource(name, {
 				type: 'geojson',
