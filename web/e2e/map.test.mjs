@@ -170,6 +170,33 @@ test('a search finds a node by its id', async () => {
 	});
 });
 
+test('a click on a cluster takes it apart, or lists its nodes where no zoom can', async () => {
+	const { position } = await nodeWithPlace();
+	const { latitude, longitude } = position;
+	const gather = (frame) => {
+		if (frame.type === 'position_update') frame.positions = [];
+		for (const node of frame.nodes ?? []) if (node.position) node.position = { ...position };
+		return frame;
+	};
+	const prepare = (page) => between(page, { change: gather }).ready;
+	await visit({ prepare, hash: `#9/${latitude}/${longitude}` }, async (page) => {
+		await drawn(page);
+		const { held } = await state(page);
+		assert.ok(held > 1, 'there are several nodes to gather');
+		await page.mouse.click(640, 400);
+		await page.waitForFunction(() => document.querySelector('#list-note').textContent.includes('at one place'));
+		await shoot(page, 'one-place');
+		await page.keyboard.press('Escape');
+		await page.waitForFunction(() => !document.querySelector('#list-note').textContent.includes('at one place'));
+	});
+	await visit({ hash: `#3/${latitude}/${longitude}` }, async (page) => {
+		await drawn(page);
+		const before = (await state(page)).filter.bounds;
+		await page.mouse.click(640, 400);
+		await page.waitForFunction((north) => window.geocast().filter.bounds.north < north - 1, before.north);
+	});
+});
+
 test('moving the map moves the subscription', async () => {
 	const { position } = await nodeWithPlace();
 	await visit({ hash: `#12/${position.latitude}/${position.longitude}` }, async (page) => {
@@ -205,11 +232,15 @@ test('the coast can be recognised from the world down to the city', async () => 
 });
 
 /** Stands between the page and the server, to change what is said and to cut the line. */
-function between(page, { change = (frame) => frame, onSent = () => {} } = {}) {
+function between(page, { change = (frame) => frame, onSent = () => {}, refuses = () => false } = {}) {
 	const lines = [];
 	const ready = page.routeWebSocket('**/api/ws', (line) => {
-		const server = line.connectToServer();
 		lines.push(line);
+		if (refuses(lines.length)) {
+			line.close({ code: 1013 });
+			return;
+		}
+		const server = line.connectToServer();
 		line.onMessage((text) => {
 			onSent(JSON.parse(text), lines.length);
 			server.send(text);
@@ -242,7 +273,7 @@ test('after a lost connection the page says so, reconnects by itself and resumes
 	let lines;
 	const prepare = (page) => {
 		const onSent = (frame, line) => frame.type === 'subscribe' && subscribes.push({ line, ...frame });
-		const middle = between(page, { onSent });
+		const middle = between(page, { onSent, refuses: (line) => line === 2 || line === 3 });
 		lines = middle.lines;
 		return middle.ready;
 	};
@@ -257,7 +288,7 @@ test('after a lost connection the page says so, reconnects by itself and resumes
 		await shoot(page, 'offline', 0);
 		await live(page);
 		const last = subscribes.filter(({ line }) => line === 1).at(-1);
-		const resumed = subscribes.find(({ line }) => line === 2);
+		const resumed = subscribes.find(({ line }) => line === 4);
 		assert.ok(resumed.resume.epoch);
 		assert.ok(resumed.resume.revision > 0);
 		assert.deepEqual(resumed.filter, last.filter, 'the filter is the one that was held');

@@ -56,6 +56,12 @@ test('a node without a position is not drawn, and one that loses it goes', () =>
 	expect(features.count).toBe(0);
 });
 
+test('the nodes nearest to a place are found over the antimeridian', () => {
+	const at = (id: string, longitude: number) => ({ id, position: { latitude: 0, longitude, time: NOW } });
+	for (const node of [at('west', 179.9), at('east', -179.95), at('far', 0)]) features.set(node, NOW);
+	expect(features.nearest(180, 0, 2).map(({ id }) => id)).toEqual(['east', 'west']);
+});
+
 test('links lead to the neighbours whose place is known', () => {
 	features.select(nodeAt('a', 32), [nodeAt('b', 32), { id: 'c' }], NOW);
 	expect([...sources.links.features.keys()]).toEqual(['b']);

@@ -1,4 +1,4 @@
-import { cellOf, cellRing, unwrapped } from '../model/geo';
+import { cellOf, cellRing, normaliseLongitude, unwrapped } from '../model/geo';
 import { isOld, shortNameOf, statusOf } from '../model/status';
 import type { NodeRecord, PositionRecord } from '../protocol.gen';
 import { CELLS_FROM_ZOOM } from './layers';
@@ -26,6 +26,19 @@ export class NodeFeatures {
 
 	get count(): number {
 		return this.sources.nodes.features.size;
+	}
+
+	/** The `count` drawn nodes nearest to a place. */
+	nearest(longitude: number, latitude: number, count: number): { id: string; place: [number, number] }[] {
+		const narrowing = Math.cos((latitude * Math.PI) / 180);
+		return [...this.sources.nodes.features]
+			.map(([id, { geometry }]) => {
+				const place = (geometry as GeoJSON.Point).coordinates as [number, number];
+				const east = normaliseLongitude(place[0] - longitude) * narrowing;
+				return { id, place, distance: Math.hypot(east, place[1] - latitude) };
+			})
+			.sort((a, b) => a.distance - b.distance)
+			.slice(0, count);
 	}
 
 	set(node: NodeRecord, now: number): void {

@@ -1,7 +1,7 @@
 import * as maplibregl from 'maplibre-gl';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
-import { type Cell, viewportBounds } from '../model/geo';
+import { boxAround, type Cell, viewportBounds } from '../model/geo';
 import type { Place } from '../model/hash';
 import type { Bounds } from '../protocol.gen';
 import { basemapLayers, basemapStyle, registerBasemap } from './basemap';
@@ -21,7 +21,7 @@ const MAX_ZOOM = 20;
 /** What lies just outside the screen is subscribed to as well, so that a small pan has nothing to wait for. */
 const SUBSCRIBED_MARGIN = 0.15;
 const SETTLED_AFTER_MS = 150;
-/** How close a cluster's click zooms in on its nodes before it lists them instead. */
+/** A cluster whose nodes need a closer look than this is listed instead. */
 const CLUSTER_ZOOM_LIMIT = 18;
 const SELECT_ZOOM = 12;
 
@@ -119,9 +119,7 @@ export class MapView {
 	}
 
 	fit({ west, south, east, north }: Cell): void {
-		const space = Math.min(60, this.map.getContainer().clientWidth / 10);
-		const { top, right, bottom, left } = this.covered;
-		const padding = { top: top + space, right: right + space, bottom: bottom + space, left: left + space };
+		const padding = this.space();
 		this.map.fitBounds([west, south, east, north], { padding, maxZoom: 13, animate: false });
 	}
 
@@ -172,6 +170,13 @@ export class MapView {
 			nodes: features.filter((one) => one.layer.id === 'node').length,
 			clusters: features.filter((one) => one.layer.id === 'cluster').length,
 		};
+	}
+
+	/** Room to leave at each edge when something is to be seen whole. */
+	private space(): maplibregl.PaddingOptions {
+		const margin = Math.min(60, this.map.getContainer().clientWidth / 10);
+		const { top, right, bottom, left } = this.covered;
+		return { top: top + margin, right: right + margin, bottom: bottom + margin, left: left + margin };
 	}
 
 	private visible(): Cell {
@@ -243,26 +248,27 @@ export class MapView {
 		this.map.on('click', ({ point }) => {
 			const feature = this.featureAt(point);
 			if (!feature) this.events.onSelect(null);
-			else if (feature.properties.cluster) void this.openCluster(feature);
+			else if (feature.properties.cluster) this.openCluster(feature);
 			else this.events.onSelect(feature.properties.id as string);
 		});
 	}
 
-	private async openCluster(feature: maplibregl.MapGeoJSONFeature): Promise<void> {
-		const source = this.map.getSource<maplibregl.GeoJSONSource>('nodes');
-		if (!source || feature.geometry.type !== 'Point') return;
-		const id = feature.properties.cluster_id as number;
-		try {
-			const zoom = await source.getClusterExpansionZoom(id);
-			if (zoom <= CLUSTER_ZOOM_LIMIT) {
-				this.map.easeTo({ center: feature.geometry.coordinates as [number, number], zoom: zoom + 0.2 });
-				return;
-			}
-			const leaves = await source.getClusterLeaves(id, feature.properties.point_count as number, 0);
-			this.events.onGroup(leaves.map((leaf) => leaf.properties?.id as string));
-		} catch {
-			// The nodes have moved since the click, and with them the cluster went.
+	/**
+	 * Zooms in on the nodes of a cluster, or lists them where no zoom takes them apart. The cluster's own number is no
+	 * help: every change of the data numbers the clusters anew. So its nodes are those nearest to its middle.
+	 */
+	private openCluster(feature: maplibregl.MapGeoJSONFeature): void {
+		if (feature.geometry.type !== 'Point') return;
+		const [longitude = 0, latitude = 0] = feature.geometry.coordinates;
+		const members = this.nodes.nearest(longitude, latitude, feature.properties.point_count as number);
+		const box = boxAround(members.map(({ place }) => place));
+		const camera =
+			box && this.map.cameraForBounds([box.west, box.south, box.east, box.north], { padding: this.space() });
+		if (!camera || (camera.zoom ?? 0) > CLUSTER_ZOOM_LIMIT) {
+			this.events.onGroup(members.map(({ id }) => id));
+			return;
 		}
+		this.map.easeTo({ ...camera, zoom: Math.max(camera.zoom ?? 0, this.map.getZoom() + 1) });
 	}
 }
 
