@@ -145,20 +145,21 @@ function tick(world, clients) {
 			}
 		}
 		const heard = [...moved, ...measured].filter(({ id }) => client.held.has(id));
-		if (said.length) send(client, { type: 'message', revision, messages: said });
-		if (left.length) send(client, { type: 'node_leave', revision, ids: left });
-		if (entered.length) send(client, { type: 'node_enter', revision, nodes: entered });
-		if (heard.length)
-			send(client, {
-				type: 'node_status',
-				revision,
-				nodes: heard.map(({ id, online, lastHeard }) => ({ id, online, lastHeard })),
-			});
-		if (positions.length) send(client, { type: 'position_update', revision, positions });
 		const telemetry = [...measured]
 			.filter(({ id }) => client.held.has(id))
 			.map(({ id, telemetry }) => ({ id, ...telemetry }));
-		if (telemetry.length) send(client, { type: 'telemetry_update', revision, telemetry });
+		const status = heard.map(({ id, online, lastHeard }) => ({ id, online, lastHeard }));
+		const frames = [
+			said.length && { type: 'message', messages: said },
+			status.length && { type: 'node_status', nodes: status },
+			left.length && { type: 'node_leave', ids: left },
+			entered.length && { type: 'node_enter', nodes: entered },
+			positions.length && { type: 'position_update', positions },
+			telemetry.length && { type: 'telemetry_update', telemetry },
+		].filter(Boolean);
+		frames.forEach((frame, i) => {
+			send(client, { revision, ...frame, ...(i + 1 < frames.length && { more: true }) });
+		});
 	}
 }
 
@@ -172,7 +173,11 @@ function answer(request, response, world, health) {
 	if (!url.pathname.startsWith('/api/')) return serveFile(url.pathname, response);
 	if (parts[0] === 'config') return json({ mapStyleUrl: null, name: 'geocast', version: '0.1.0' });
 	if (parts[0] === 'health') return json(health, health.status === 'ok' ? 200 : 503);
-	if (parts[0] === 'messages') return json({ messages: world.messages.slice(0, 100), next: null });
+	if (parts[0] === 'messages') {
+		const from = url.searchParams.get('node');
+		const said = world.messages.filter((one) => !from || one.from === from);
+		return json({ messages: said.slice(0, 100), next: null });
+	}
 	if (parts[0] !== 'nodes') return json({ error: 'not found' }, 404);
 	if (parts[1]) return history(world.nodes.get(parts[1]), parts[2], json);
 	const q = url.searchParams.get('q')?.toLowerCase();

@@ -54,8 +54,9 @@ export async function fetchTelemetry(id: string, limit: number): Promise<Telemet
 	return (await get<{ telemetry: TelemetryRecord[] }>(path, { limit })).telemetry;
 }
 
-export async function fetchMessages(limit: number): Promise<MessageRecord[]> {
-	return (await get<{ messages: MessageRecord[] }>('messages', { limit })).messages;
+/** Newest first: all, or those of one node. */
+export async function fetchMessages(limit: number, node?: string): Promise<MessageRecord[]> {
+	return (await get<{ messages: MessageRecord[] }>('messages', { limit, ...(node && { node }) })).messages;
 }
 
 export async function fetchHealth(): Promise<Health> {

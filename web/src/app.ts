@@ -22,6 +22,7 @@ const LIST_EVERY_MS = 1000;
 /** How often the status of all nodes is judged again, because time alone changes it. */
 const STATUS_EVERY_MS = 30_000;
 const LATEST_MESSAGES = 100;
+const NODE_MESSAGES = 5;
 
 /** The page: hands what the connection brings to the map and the panels, and what the reader does to both. */
 export class App {
@@ -93,9 +94,7 @@ export class App {
 		setInterval(() => this.showList(true), LIST_EVERY_MS);
 		setInterval(() => this.judgeAll(), STATUS_EVERY_MS);
 		setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
-		void fetchMessages(LATEST_MESSAGES)
-			.then((messages) => this.messages.add(messages, false))
-			.catch(() => {});
+		void this.fetchMessages(LATEST_MESSAGES);
 		window.addEventListener('online', () => {
 			if (this.connection.state.kind === 'waiting') this.connection.connect();
 		});
@@ -132,6 +131,11 @@ export class App {
 		this.showSelection();
 	}
 
+	private async fetchMessages(limit: number, node?: string): Promise<void> {
+		this.messages.add(await fetchMessages(limit, node).catch(() => []), false);
+		if (node) this.showSelectionSoon();
+	}
+
 	private nameOf(id: string): string {
 		const node = this.connection.mirror.nodes.get(id) ?? this.selection?.known.get(id);
 		return node ? longNameOf(node) : id;
@@ -143,6 +147,7 @@ export class App {
 		const opener = document.activeElement;
 		const wasInDetails = byId('details').contains(opener);
 		this.selection.select(id);
+		if (id) void this.fetchMessages(NODE_MESSAGES, id);
 		this.list.select(id);
 		this.view.markSelected(id);
 		this.writeAddress();
@@ -195,7 +200,7 @@ export class App {
 		);
 		this.view.nodes.select(node, neighbours, now);
 		this.view.nodes.setTrail(trail ?? []);
-		this.details.show({ node, live, telemetry, trail, messages: this.messages.from(id, 5) }, now);
+		this.details.show({ node, live, telemetry, trail, messages: this.messages.from(id, NODE_MESSAGES) }, now);
 		this.measurePanels();
 		this.bring();
 	}

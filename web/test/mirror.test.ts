@@ -158,13 +158,13 @@ describe('the cursor', () => {
 		expect(mirror.cursor).toEqual({ epoch: 'e1', revision: 5 });
 	});
 
-	test('stays behind a tick of which frames may be missing', () => {
+	test('stays behind a tick until its last frame has arrived', () => {
 		const mirror = holding(node('a'));
-		mirror.apply({ type: 'node_leave', revision: 6, ids: [] });
-		mirror.apply({ type: 'position_update', revision: 6, positions: [] });
+		mirror.apply({ type: 'node_leave', revision: 6, ids: [], more: true });
+		mirror.apply({ type: 'node_enter', revision: 6, nodes: [], more: true });
 		expect(mirror.revision).toBe(6);
 		expect(mirror.cursor?.revision).toBe(1);
-		mirror.apply({ type: 'node_leave', revision: 7, ids: [] });
+		mirror.apply({ type: 'position_update', revision: 6, positions: [] });
 		expect(mirror.cursor?.revision).toBe(6);
 	});
 

@@ -196,7 +196,7 @@ describe('after a lost connection', () => {
 		lose();
 		vi.advanceTimersByTime(1000);
 		latest().hello();
-		latest().says({ type: 'error', code: 'invalid_resume', message: 'no' });
+		latest().says({ type: 'error', code: 'invalid_message', message: 'no' });
 		expect(latest().subscribes.at(-1)).toEqual({ type: 'subscribe', filter: lisbon });
 	});
 

@@ -32,15 +32,14 @@ export class Mirror {
 	revision = 0;
 
 	private epoch: string | null = null;
-	/** Every frame up to this revision has arrived: a later frame or a finished snapshot said so. */
+	/** Every frame up to this revision has arrived: the last one of a tick or of a snapshot does not say `more`. */
 	private complete = 0;
 	private receivingParts = false;
 	private readonly seenMessages = new Set<string>();
 
 	/**
-	 * Where to continue after a lost connection, or null when only a new snapshot will do. A tick may be cut off
-	 * between two frames of one revision, so the cursor stays behind the newest revision until a later one is seen:
-	 * receiving a tick twice does no harm.
+	 * Where to continue after a lost connection, or null when only a new snapshot will do. A tick that was cut off
+	 * between two of its frames does not count: receiving the first of them again does no harm.
 	 */
 	get cursor(): Resume | null {
 		if (this.epoch === null || this.receivingParts) return null;
@@ -81,7 +80,7 @@ export class Mirror {
 			default:
 				return diff;
 		}
-		if (message.type !== 'snapshot') this.sawRevision(message.revision);
+		if (message.type !== 'snapshot') this.sawRevision(message.revision, message.more ?? false);
 		return diff;
 	}
 
@@ -100,10 +99,9 @@ export class Mirror {
 		if (!message.more) this.complete = message.revision;
 	}
 
-	private sawRevision(revision: number): void {
-		if (revision <= this.revision) return;
-		this.complete = this.revision;
-		this.revision = revision;
+	private sawRevision(revision: number, more: boolean): void {
+		this.revision = Math.max(this.revision, revision);
+		if (!more) this.complete = this.revision;
 	}
 
 	private replace(node: NodeRecord, diff: Diff): void {

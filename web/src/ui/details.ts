@@ -6,6 +6,7 @@ import { chart } from './charts';
 import { byId, el, markOf } from './dom';
 import { type Fact, nodeFacts, positionFacts, telemetryFacts } from './facts';
 import { icon } from './icons';
+import { textOf } from './messages';
 
 export interface DetailsContent {
 	node: NodeRecord;
@@ -171,12 +172,7 @@ export class Details {
 	private messages(messages: MessageRecord[], now: number): Node[] {
 		if (messages.length === 0) return [];
 		const rows = messages.map((message) =>
-			el(
-				'li',
-				{},
-				el('time', {}, shortTime(message.time, now)),
-				el('p', {}, message.text || message.waypoint?.name || ''),
-			),
+			el('li', {}, el('time', {}, shortTime(message.time, now)), el('p', {}, textOf(message))),
 		);
 		return [el('h3', {}, 'Messages'), el('ol', { class: 'messages' }, ...rows)];
 	}

@@ -60,7 +60,12 @@ export class MessageFeed {
 			),
 			el('span', { class: 'channel' }, message.channel ?? ''),
 			el('time', { datetime: new Date(message.time).toISOString() }, shortTime(message.time, now)),
-			el('p', {}, message.text || message.waypoint?.name || ''),
+			el('p', {}, textOf(message)),
 		);
 	}
+}
+
+/** What was said; of a waypoint also what it is about. */
+export function textOf({ text, waypoint }: MessageRecord): string {
+	return [text, waypoint?.description].filter(Boolean).join('\n');
 }
