@@ -7,7 +7,7 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const WORTH_IT_BYTES = 1024;
 /** Above this size the best brotli quality takes seconds and gains little. */
-const LARGE_BYTES = 256 * 1024;
+const LARGE_BYTES = 32 * 1024;
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url));
 const totals = { plain: 0, br: 0, gz: 0 };
