@@ -1,5 +1,6 @@
 //! geocast puts a mesh network on a live map: MQTT in, viewport diffs out.
 
+pub mod app;
 pub mod broadcast;
 pub mod capture;
 pub mod config;

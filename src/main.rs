@@ -1,3 +1,64 @@
-//! The doorway.
+//! The doorway: reads the configuration, starts the log, runs what was asked for.
 
-fn main() {}
+use std::{
+    future::Future,
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use geocast::{
+    app,
+    config::{self, Command},
+    domain::{Clock, Timestamp},
+    telemetry,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::error;
+
+fn main() -> ExitCode {
+    let config = match config::parse(std::env::args_os()) {
+        Ok(config) => config,
+        Err(error) => error.exit(),
+    };
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: config::Cli) -> anyhow::Result<()> {
+    telemetry::start(&config.log, config.log_format)?;
+    let stop = asked_to_stop()?;
+    match config.command {
+        Command::Serve(serve) => app::serve(serve, clock(), stop).await,
+        Command::Demo(demo) => app::demo(demo, clock(), stop).await,
+        Command::Record(record) => app::record(record, stop).await,
+        Command::Replay(replay) => app::replay(replay, stop).await,
+    }
+}
+
+/// The machine's clock. A clock set before 1970 reads as 1970.
+fn clock() -> Clock {
+    Clock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+        let now = SystemTime::now();
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
+/// Ends at the first ctrl-c or SIGTERM.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -14,7 +14,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use url::Url;
 
-pub use values::{ChannelKey, Secret};
+pub use values::Secret;
 
 /// A live map of a mesh network: MQTT in, exactly what changes in each browser's view out.
 #[derive(Debug, Parser)]
@@ -28,8 +28,14 @@ pub struct Cli {
     #[arg(long, value_enum, default_value_t, env = "GEOCAST_LOG_FORMAT", global = true)]
     pub log_format: LogFormat,
 
-    /// What is logged, as in `info,geocast=debug`.
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "GEOCAST_LOG", global = true)]
+    /// What is logged, as in `warn,geocast=debug`.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "warn,geocast=info",
+        env = "GEOCAST_LOG",
+        global = true
+    )]
     pub log: String,
 
     /// What to do.
@@ -84,6 +90,10 @@ pub struct Serve {
     #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
     pub mqtt_url: Vec<Secret<Url>>,
 
+    /// Certificates (PEM) of the authorities to trust for mqtts://, in place of the usual ones.
+    #[arg(long, value_name = "FILE", env = "GEOCAST_MQTT_CA")]
+    pub mqtt_ca: Option<PathBuf>,
+
     /// What to subscribe to; may be given several times.
     #[arg(long, value_name = "FILTER", default_value = "msh/#", env = "GEOCAST_MQTT_TOPIC")]
     #[arg(value_parser = values::topic_filter, value_delimiter = ',')]
@@ -98,7 +108,7 @@ pub struct Serve {
     /// A channel's key; may be given several times. The default key AQ== is always known.
     #[arg(long, value_name = "NAME=BASE64", env = "GEOCAST_CHANNEL_KEY", value_delimiter = ',')]
     #[arg(value_parser = values::channel_key, hide_env_values = true)]
-    pub channel_key: Vec<ChannelKey>,
+    pub channel_key: Vec<Secret<String>>,
 
     /// Where the embedded broker listens; port 0 takes a free one. Only without --mqtt-url.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883")]
@@ -179,6 +189,10 @@ pub struct Record {
     #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
     pub mqtt_url: Secret<Url>,
 
+    /// Certificates (PEM) of the authorities to trust for mqtts://, in place of the usual ones.
+    #[arg(long, value_name = "FILE", env = "GEOCAST_MQTT_CA")]
+    pub mqtt_ca: Option<PathBuf>,
+
     /// What to subscribe to; may be given several times.
     #[arg(long, value_name = "FILTER", default_value = "msh/#", env = "GEOCAST_MQTT_TOPIC")]
     #[arg(value_parser = values::topic_filter, value_delimiter = ',')]
@@ -200,6 +214,10 @@ pub struct Replay {
     #[arg(long, value_name = "URL", env = "GEOCAST_MQTT_URL")]
     #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
     pub mqtt_url: Secret<Url>,
+
+    /// Certificates (PEM) of the authorities to trust for mqtts://, in place of the usual ones.
+    #[arg(long, value_name = "FILE", env = "GEOCAST_MQTT_CA")]
+    pub mqtt_ca: Option<PathBuf>,
 
     /// Messages a second; without --rate and --speed as fast as the broker takes them.
     #[arg(long, value_name = "N", conflicts_with = "speed", env = "GEOCAST_RATE")]

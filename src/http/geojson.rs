@@ -7,47 +7,81 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::records::{Id, NodeRecord, PositionRecord};
 use crate::domain::{MessageTypes, Node, NodeId, Position};
 
-/// Nodes that have a position, with everything else that is known as properties.
+/// `next` is a foreign member, as RFC 7946 section 6.1 allows.
+#[derive(Serialize)]
+#[serde(tag = "type")]
+struct FeatureCollection<'a, P> {
+    features: Vec<Feature<'a, P>>,
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type")]
+struct Feature<'a, P> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Id<'a>>,
+    geometry: Point,
+    properties: P,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type")]
+struct Point {
+    coordinates: Coordinates,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Coordinates {
+    Flat([f64; 2]),
+    WithAltitude([f64; 3]),
+}
+
+#[derive(Serialize)]
+struct Visit<'a> {
+    node: Id<'a>,
+    #[serde(flatten)]
+    position: PositionRecord,
+}
+
+/// Nodes that have a position, with everything that is known of them as properties.
 pub(super) fn nodes(nodes: &[Arc<Node>], next: Option<&str>) -> Response {
     let features = nodes.iter().filter_map(|node| {
-        let position = node.position.as_ref()?;
-        let record = NodeRecord::whole(node, MessageTypes::ALL);
-        Some(json!({
-            "type": "Feature",
-            "id": Id(&node.id),
-            "geometry": point(position),
-            "properties": record,
-        }))
+        Some(Feature {
+            id: Some(Id(&node.id)),
+            geometry: Point::from(node.position.as_ref()?),
+            properties: NodeRecord::whole(node, MessageTypes::ALL),
+        })
     });
-    collection(&features.collect::<Vec<_>>(), next)
+    answer(FeatureCollection { features: features.collect(), next })
 }
 
 /// The places where one node was.
 pub(super) fn positions(node: &NodeId, positions: &[Position], next: Option<&str>) -> Response {
-    let features = positions.iter().map(|position| {
-        let mut properties = json!(PositionRecord::from(position));
-        properties["node"] = json!(Id(node));
-        json!({ "type": "Feature", "geometry": point(position), "properties": properties })
+    let features = positions.iter().map(|position| Feature {
+        id: None,
+        geometry: Point::from(position),
+        properties: Visit { node: Id(node), position: position.into() },
     });
-    collection(&features.collect::<Vec<_>>(), next)
+    answer(FeatureCollection { features: features.collect(), next })
 }
 
-fn point(position: &Position) -> Value {
-    let [longitude, latitude] = position.place.point();
-    let coordinates = match position.altitude_m {
-        Some(altitude) => json!([longitude, latitude, altitude]),
-        None => json!([longitude, latitude]),
-    };
-    json!({ "type": "Point", "coordinates": coordinates })
+impl From<&Position> for Point {
+    fn from(position: &Position) -> Self {
+        let flat = position.place.point();
+        let coordinates = match position.altitude_m {
+            Some(altitude) => Coordinates::WithAltitude([flat[0], flat[1], altitude.into()]),
+            None => Coordinates::Flat(flat),
+        };
+        Self { coordinates }
+    }
 }
 
-/// `next` is a foreign member, as RFC 7946 section 6.1 allows.
-fn collection(features: &[Value], next: Option<&str>) -> Response {
-    let body = json!({ "type": "FeatureCollection", "features": features, "next": next });
-    ([(header::CONTENT_TYPE, "application/geo+json")], Json(body)).into_response()
+fn answer<P: Serialize>(collection: FeatureCollection<'_, P>) -> Response {
+    ([(header::CONTENT_TYPE, "application/geo+json")], Json(collection)).into_response()
 }

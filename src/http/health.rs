@@ -20,10 +20,18 @@ use super::AppState;
 /// Something whose health is asked for: its name, and how it does in words. An error is a reason
 /// to answer 503.
 pub struct Vital {
-    /// As shown: `database`, `mqtt://host:1883`.
-    pub name: String,
-    /// Reads its state now.
-    pub read: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+    name: String,
+    read: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+}
+
+impl Vital {
+    /// A vital shown as `name`, such as `mqtt://host:1883`; `read` tells how it does now.
+    pub fn new(
+        name: impl Into<String>,
+        read: impl Fn() -> Result<String, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), read: Box::new(read) }
+    }
 }
 
 /// Counters of this room.

@@ -7,7 +7,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{
     AppState,
@@ -34,6 +33,30 @@ pub(super) struct PageQuery {
     cursor: Option<String>,
     #[serde(default)]
     format: Format,
+}
+
+#[derive(Serialize)]
+struct PositionsPage {
+    positions: Vec<PositionRecord>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TelemetryPage<'a> {
+    telemetry: Vec<TelemetryRecord<'a>>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MessagesPage<'a> {
+    messages: Vec<MessageRecord<'a>>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct LinksPage<'a> {
+    links: Vec<ObservationRecord<'a>>,
+    next: Option<String>,
 }
 
 type PageParams = Result<Query<PageQuery>, QueryRejection>;
@@ -64,8 +87,8 @@ pub(super) async fn positions(
     let page = state.store.positions(&query.of(Some(node.clone()))?).await?;
     Ok(match format {
         Format::Json => {
-            let records: Vec<_> = page.records.iter().map(PositionRecord::from).collect();
-            Json(json!({ "positions": records, "next": page.next })).into_response()
+            let positions = page.records.iter().map(PositionRecord::from).collect();
+            Json(PositionsPage { positions, next: page.next }).into_response()
         }
         Format::Geojson => geojson::positions(&node, &page.records, page.next.as_deref()),
     })
@@ -80,8 +103,8 @@ pub(super) async fn telemetry(
     let query = query?.0.of(Some(parse_id(&id)?))?;
     let page = state.store.telemetry(&query).await?;
     let rows = page.records.into_iter();
-    let records: Vec<_> = rows.map(|row| TelemetryRecord::row(row.time, row.values)).collect();
-    Ok(Json(json!({ "telemetry": records, "next": page.next })).into_response())
+    let telemetry = rows.map(|row| TelemetryRecord::row(row.time, row.values)).collect();
+    Ok(Json(TelemetryPage { telemetry, next: page.next }).into_response())
 }
 
 /// `GET /api/messages?node=&from=&to=&limit=&cursor=`
@@ -90,8 +113,8 @@ pub(super) async fn messages(
     query: PageParams,
 ) -> Result<Response, ApiError> {
     let page = state.store.messages(&query?.0.of(None)?).await?;
-    let records: Vec<_> = page.records.iter().map(MessageRecord::from).collect();
-    Ok(Json(json!({ "messages": records, "next": page.next })).into_response())
+    let messages = page.records.iter().map(MessageRecord::from).collect();
+    Ok(Json(MessagesPage { messages, next: page.next }).into_response())
 }
 
 /// One node heard by another.
@@ -111,8 +134,8 @@ pub(super) async fn links(
     query: PageParams,
 ) -> Result<Response, ApiError> {
     let page = state.store.links(&query?.0.of(None)?).await?;
-    let records: Vec<_> = page.records.iter().map(ObservationRecord::from).collect();
-    Ok(Json(json!({ "links": records, "next": page.next })).into_response())
+    let links = page.records.iter().map(ObservationRecord::from).collect();
+    Ok(Json(LinksPage { links, next: page.next }).into_response())
 }
 
 impl<'a> From<&'a LinkRow> for ObservationRecord<'a> {

@@ -7,8 +7,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::{AppState, error::ApiError, filter::bbox, geojson, records::NodeRecord};
 use crate::domain::{Filter, MessageTypes, Node, NodeId, Timestamp};
@@ -38,6 +37,12 @@ pub(super) struct NodesQuery {
     format: Format,
 }
 
+#[derive(Debug, Serialize)]
+struct NodesPage<'a> {
+    nodes: Vec<NodeRecord<'a>>,
+    next: Option<String>,
+}
+
 /// `GET /api/nodes?bbox=&since=&q=&limit=&cursor=&format=`: by id.
 pub(super) async fn list(
     State(state): State<AppState>,
@@ -60,8 +65,8 @@ pub(super) async fn list(
     nodes.truncate(limit);
     Ok(match query.format {
         Format::Json => {
-            let records: Vec<_> = nodes.iter().map(|node| whole(node)).collect();
-            Json(json!({ "nodes": records, "next": next })).into_response()
+            let nodes = nodes.iter().map(|node| whole(node)).collect();
+            Json(NodesPage { nodes, next }).into_response()
         }
         Format::Geojson => geojson::nodes(&nodes, next.as_deref()),
     })

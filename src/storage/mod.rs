@@ -17,7 +17,7 @@ use crate::domain::{
 };
 
 pub use metrics::Metrics;
-pub use writer::{Committed, Job, Outcome, Settle, Writer};
+pub use writer::{Job, Outcome, Settle, Writer};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, Error)]

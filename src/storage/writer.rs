@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Metrics, Store, StoreError};
-use crate::domain::{Filed, Patch, Report};
+use crate::domain::{Filed, Patch, Report, Timestamp};
 
 /// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
 const MOST_JOBS: usize = 1000;
@@ -40,13 +40,6 @@ pub struct Job {
     pub settle: Settle,
 }
 
-/// What a commit adds to the world: the patches of the packets that were new, in order.
-#[derive(Debug)]
-pub struct Committed {
-    /// What they say.
-    pub patches: Vec<Patch>,
-}
-
 /// The one task that writes.
 ///
 /// There is no timer: a job that finds the writer idle is committed at once, and those that come
@@ -59,11 +52,13 @@ pub struct Writer {
     /// what is not yet acknowledged. A capacity of 1000 or more lets commits grow to their full
     /// size; a job weighs about a kilobyte.
     pub jobs: mpsc::Receiver<Job>,
-    /// Where what was committed goes. When this queue is full the writer waits, and with it
+    /// Where the patches of new packets go, in order, once they are committed. When this queue is full the writer waits, and with it
     /// everything before it. When nobody listens any more, what is committed is only kept on disk.
-    pub committed: mpsc::Sender<Committed>,
+    pub committed: mpsc::Sender<Vec<Patch>>,
     /// Why the last commit failed; none when the store is well. A message for the operator.
     pub trouble: watch::Sender<Option<String>>,
+    /// When the oldest message that is not committed arrived; none when there is none.
+    pub waiting_since: watch::Sender<Option<Timestamp>>,
     /// What it counts.
     pub metrics: Metrics,
     /// Says that the server is stopping. The writer ends when the last sender of jobs is gone;
@@ -79,9 +74,14 @@ impl Writer {
     pub async fn run(mut self) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(MOST_JOBS);
         while self.jobs.recv_many(&mut batch, MOST_JOBS).await > 0 {
-            let filed = self.commit(&batch).await?;
+            let arrived = |job: &Job| job.report.as_ref().map(|report| report.reception.arrived);
+            self.waiting_since.send_replace(batch.iter().find_map(arrived));
+            let reports: Vec<&Report> =
+                batch.iter().filter_map(|job| job.report.as_ref()).collect();
+            let filed = self.commit(&reports).await?;
+            self.waiting_since.send_replace(None);
             let patches = self.settle(&mut batch, filed);
-            if !patches.is_empty() && self.committed.send(Committed { patches }).await.is_err() {
+            if !patches.is_empty() && self.committed.send(patches).await.is_err() {
                 info!("nobody listens to what is committed any more");
             }
         }
@@ -89,8 +89,7 @@ impl Writer {
     }
 
     /// Commits, again and again if need be.
-    async fn commit(&self, batch: &[Job]) -> Result<Vec<Filed>, StoreError> {
-        let reports: Vec<&Report> = batch.iter().filter_map(|job| job.report.as_ref()).collect();
+    async fn commit(&self, reports: &[&Report]) -> Result<Vec<Filed>, StoreError> {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
@@ -98,7 +97,7 @@ impl Writer {
         let mut give_up_at = None;
         loop {
             let begun = Instant::now();
-            let error = match self.store.commit(&reports).await {
+            let error = match self.store.commit(reports).await {
                 Ok(filed) => {
                     self.metrics.commits.inc();
                     self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
@@ -112,7 +111,7 @@ impl Writer {
                 Err(error) => error,
             };
             self.metrics.commit_failures.inc();
-            let waiting = batch.len();
+            let waiting = reports.len();
             warn!(%error, waiting, "could not store {waiting} messages, trying again: {error}");
             self.trouble.send_replace(Some(error.to_string()));
             if self.stop.is_cancelled() {

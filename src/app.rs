@@ -1,0 +1,414 @@
+//! The table of contents: opens the rooms, joins them with channels, stops them in order.
+//!
+//! ```text
+//! brokers -> ingest -> [jobs] -> storage -> [patches] -> broadcast -> [mailboxes] -> http -> browsers
+//!               ^--- acknowledge ---'          ^-- questions --------------'
+//! ```
+//!
+//! Stopping flows the same way: ingest stops reading and lets go of its queue, storage commits and
+//! acknowledges what is left and lets go of its own, broadcast sends the last batch and closes the
+//! mailboxes, and the sockets say goodbye.
+
+use std::{
+    collections::HashMap, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use prometheus_client::registry::Registry;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::{Id, JoinSet},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use url::Url;
+
+use crate::{
+    broadcast::{self, Broadcaster, LiveMap},
+    capture::{self, Guarantee, Pace, RecordOptions, ReplayOptions},
+    config::{self, Map, Secret},
+    demo::{self, DemoSettings},
+    domain::{Clock, Lifetimes, Patch, World},
+    http::{self, JsonEncoder, PageSettings, Vital},
+    ingest::{
+        self, Broker, ChannelKey, ChannelKeys, ConnectionState, Decoder, Intake, MqttSettings,
+        MqttSource, MqttUrl,
+    },
+    storage::{self, Job, Store, Writer},
+};
+
+/// Messages received and not committed yet. When full, ingest stops reading and the broker holds
+/// the rest.
+const JOBS: usize = 2000;
+
+/// Commits that the world has not taken in yet. When full, storage waits.
+const COMMITTED: usize = 64;
+
+/// Messages that the world starts with.
+const RECENT_MESSAGES: u32 = 200;
+
+/// A message that waits longer than this for its commit is a reason to worry.
+const MAX_LAG: Duration = Duration::from_secs(10);
+
+/// How long a failing database is tried again once the server is stopping.
+const STORAGE_GRACE: Duration = Duration::from_secs(5);
+
+/// How long everything together may take to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(9);
+
+/// Where messages come from.
+enum Source {
+    /// Other brokers.
+    Brokers(Brokers),
+    /// A broker of our own.
+    Embedded { listen: SocketAddr },
+}
+
+/// Which brokers to listen to, for what, and as whom.
+struct Brokers {
+    urls: Vec<Secret<Url>>,
+    ca: Option<Vec<u8>>,
+    topics: Vec<String>,
+    client_id: String,
+}
+
+/// What makes a server.
+struct Settings {
+    listen: SocketAddr,
+    database_url: String,
+    source: Source,
+    channel_keys: Vec<Secret<String>>,
+    map: Map,
+}
+
+/// `geocast serve`: runs until `stop`.
+pub async fn serve(
+    config: config::Serve,
+    clock: Clock,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let source = if config.mqtt_url.is_empty() {
+        Source::Embedded { listen: config.broker_listen }
+    } else {
+        let own_id = || own_client_id(&config.database_url);
+        Source::Brokers(Brokers {
+            urls: config.mqtt_url,
+            ca: certificates(config.mqtt_ca.as_deref())?,
+            topics: config.mqtt_topic,
+            client_id: config.mqtt_client_id.unwrap_or_else(own_id),
+        })
+    };
+    let settings = Settings {
+        listen: config.listen,
+        database_url: config.database_url,
+        source,
+        channel_keys: config.channel_key,
+        map: config.map,
+    };
+    let mut rooms = Rooms::default();
+    let server = open(&mut rooms, settings, clock).await?;
+    server.run_until(rooms, stop).await
+}
+
+/// `geocast demo`: a server with a simulated mesh, and a database that leaves nothing behind.
+pub async fn demo(
+    config: config::Demo,
+    clock: Clock,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let settings = Settings {
+        listen: config.listen,
+        database_url: "sqlite::memory:".to_owned(),
+        source: Source::Embedded { listen: config.broker_listen },
+        channel_keys: Vec::new(),
+        map: config.map,
+    };
+    let mut rooms = Rooms::default();
+    let server = open(&mut rooms, settings, clock.clone()).await?;
+    let broker = server.broker.context("the demonstration needs the embedded broker")?;
+    let mesh = DemoSettings { broker, nodes: config.nodes.into(), seed: config.seed };
+    rooms.open("demo", demo::run(mesh, clock, rooms.stop.child_token()));
+    server.run_until(rooms, stop).await
+}
+
+/// `geocast record`: writes what a broker says to a file, until `stop`.
+pub async fn record(config: config::Record, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let options = RecordOptions {
+        url: MqttUrl::parse(config.mqtt_url.expose().as_str())?,
+        ca: certificates(config.mqtt_ca.as_deref())?,
+        topics: config.mqtt_topic,
+        file: config.file,
+    };
+    capture::record(options, stop).await.map(drop)
+}
+
+/// `geocast replay`: publishes a recorded file, to its end or until `stop`.
+pub async fn replay(config: config::Replay, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let options = ReplayOptions {
+        url: MqttUrl::parse(config.mqtt_url.expose().as_str())?,
+        ca: certificates(config.mqtt_ca.as_deref())?,
+        file: config.file,
+        pace: match (config.rate, config.speed) {
+            (Some(rate), _) => Pace::Rate(rate),
+            (None, Some(speed)) => Pace::Speed(speed),
+            (None, None) => Pace::Full,
+        },
+        guarantee: if config.qos == 0 { Guarantee::AtMostOnce } else { Guarantee::AtLeastOnce },
+    };
+    capture::replay(options, stop).await.map(drop)
+}
+
+fn certificates(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = |file: &Path| {
+        std::fs::read(file).with_context(|| format!("cannot read --mqtt-ca {}", file.display()))
+    };
+    file.map(read).transpose()
+}
+
+/// A server whose rooms are open.
+struct Server {
+    /// Where the embedded broker listens, if there is one.
+    broker: Option<SocketAddr>,
+    store: Arc<dyn Store>,
+}
+
+impl Server {
+    /// Runs until `stop`, closes the rooms, and the database after the last of them.
+    async fn run_until(self, rooms: Rooms, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let result = rooms.run_until(stop).await;
+        self.store.close().await;
+        result.inspect(|()| info!("stopped"))
+    }
+}
+
+/// Opens every room of a server.
+async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Result<Server> {
+    let mut registry = Registry::with_prefix("geocast");
+    let (jobs_in, jobs) = mpsc::channel(JOBS);
+    let (committed_in, committed) = mpsc::channel(COMMITTED);
+
+    let store = storage::open(&settings.database_url).await?;
+    let (live, broadcaster) = world(&*store, &settings.map, &clock, &mut registry).await?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("cannot listen on --listen {}", settings.listen))?;
+
+    let (writer, mut vitals) = writer(&store, jobs, committed_in, rooms, &clock, &mut registry);
+    rooms.open("storage", async move { Ok(writer.run().await?) });
+    rooms.open("broadcast", async move {
+        broadcaster.run(committed).await;
+        Ok(())
+    });
+
+    let intake = intake(&settings.channel_keys, &clock, &mut registry)?;
+    let broker = listen_to(settings.source, &intake, jobs_in, rooms, &mut vitals).await?;
+
+    let metrics = http::Metrics::default();
+    metrics.register(&mut registry);
+    let page =
+        PageSettings { name: settings.map.map_name, map_style_url: settings.map.map_style_url };
+    let parts =
+        http::Parts { live, store: Arc::clone(&store), clock, vitals, registry, metrics, page };
+    let address = listener.local_addr()?;
+    let stop = rooms.stop.clone().cancelled_owned();
+    rooms.open("http", async move { Ok(http::serve(listener, parts, stop).await?) });
+    info!("listening on http://{address}");
+    Ok(Server { broker, store })
+}
+
+/// The world as it was left, and the task that owns it.
+async fn world(
+    store: &dyn Store,
+    map: &Map,
+    clock: &Clock,
+    registry: &mut Registry,
+) -> anyhow::Result<(LiveMap, Broadcaster<JsonEncoder>)> {
+    let now = clock.now();
+    let lifetimes = Lifetimes {
+        offline_after: map.offline_after,
+        forget_after: map.forget_after,
+        tombstones: map.resume_within,
+    };
+    let loaded = store.load(now.minus(map.forget_after), RECENT_MESSAGES).await?;
+    info!(nodes = loaded.nodes.len(), "{} nodes are known from before", loaded.nodes.len());
+    let world = World::restore(lifetimes, loaded.nodes, loaded.messages, now);
+    let settings = broadcast::Settings {
+        tick: Duration::from_millis(map.tick_ms),
+        // Revisions start anew with every start, so each start is an epoch of its own.
+        epoch: format!("{:x}-{:x}", now.as_millis(), std::process::id()),
+    };
+    let metrics = broadcast::Metrics::default();
+    metrics.register(registry);
+    let encoder = JsonEncoder::default();
+    let (broadcaster, live) = Broadcaster::new(world, encoder, settings, clock.clone(), metrics);
+    Ok((live, broadcaster))
+}
+
+/// The task that writes, and what is to be said of its health.
+fn writer(
+    store: &Arc<dyn Store>,
+    jobs: mpsc::Receiver<Job>,
+    committed: mpsc::Sender<Vec<Patch>>,
+    rooms: &Rooms,
+    clock: &Clock,
+    registry: &mut Registry,
+) -> (Writer, Vec<Vital>) {
+    let metrics = storage::Metrics::default();
+    metrics.register(registry);
+    let (trouble, troubled) = watch::channel(None);
+    let (waiting_since, waiting) = watch::channel(None);
+    let clock = clock.clone();
+    let vitals = vec![
+        Vital::new("storage", move || match troubled.borrow().clone() {
+            None => Ok("commits".to_owned()),
+            Some(trouble) => Err(trouble),
+        }),
+        Vital::new("ingest", move || {
+            let since = *waiting.borrow();
+            let lag = since.map(|since| clock.now().since(since)).unwrap_or_default();
+            let text = format!("{} ms behind", lag.as_millis());
+            if lag < MAX_LAG { Ok(text) } else { Err(text) }
+        }),
+    ];
+    let writer = Writer {
+        store: Arc::clone(store),
+        jobs,
+        committed,
+        trouble,
+        waiting_since,
+        metrics,
+        stop: rooms.stop.clone(),
+        grace: STORAGE_GRACE,
+    };
+    (writer, vitals)
+}
+
+fn intake(
+    keys: &[Secret<String>],
+    clock: &Clock,
+    registry: &mut Registry,
+) -> anyhow::Result<Intake> {
+    let keys = keys.iter().map(|key| ChannelKey::parse(key.expose()));
+    let keys = ChannelKeys::new(keys.collect::<Result<Vec<_>, _>>()?);
+    let metrics = Arc::new(ingest::Metrics::default());
+    metrics.register(registry);
+    Ok(Intake::new(Arc::new(Decoder::new(keys)), clock.clone(), metrics))
+}
+
+/// Opens the rooms that messages come in by. They hold the only senders of jobs, so that storage
+/// sees the end once they have stopped.
+async fn listen_to(
+    source: Source,
+    intake: &Intake,
+    jobs: mpsc::Sender<Job>,
+    rooms: &mut Rooms,
+    vitals: &mut Vec<Vital>,
+) -> anyhow::Result<Option<SocketAddr>> {
+    match source {
+        Source::Embedded { listen } => {
+            let broker = Broker::bind(listen, intake.clone(), jobs).await?;
+            let address = broker.local_addr();
+            let stop = rooms.stop.clone();
+            info!("broker listening on mqtt://{address}");
+            rooms.open("broker", async move { Ok(broker.run(stop).await?) });
+            Ok(Some(address))
+        }
+        Source::Brokers(Brokers { urls, ca, topics, client_id }) => {
+            for url in &urls {
+                let url = MqttUrl::parse(url.expose().as_str())?;
+                let name = url.to_string();
+                let mut settings = MqttSettings::new(url, topics.clone(), client_id.clone());
+                settings.ca.clone_from(&ca);
+                let (state, states) = watch::channel(ConnectionState::Connecting);
+                let stop = rooms.stop.clone();
+                let source = MqttSource::new(settings, intake.clone(), jobs.clone(), stop, state)
+                    .with_context(|| format!("cannot listen to --mqtt-url {name}"))?;
+                vitals.push(Vital::new(name, move || match &*states.borrow() {
+                    ConnectionState::Connected => Ok("connected".to_owned()),
+                    state => Err(state.to_string()),
+                }));
+                rooms.open("mqtt", async move {
+                    source.run().await;
+                    Ok(())
+                });
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// A name for this server that stays the same: made from the machine and the database.
+fn own_client_id(database_url: &str) -> String {
+    let machine = ["/etc/machine-id", "/etc/hostname"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .unwrap_or_default();
+    let folder = std::env::current_dir().unwrap_or_default();
+    let all = format!("{}\n{}\n{database_url}", machine.trim(), folder.display());
+    // FNV-1a (RFC 9923): the same in every build, unlike the standard library's hashes.
+    let hash = all.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("geocast-{hash:016x}")
+}
+
+/// The rooms that are open. Everything that is spawned is spawned here, and awaited here.
+#[derive(Default)]
+struct Rooms {
+    tasks: JoinSet<anyhow::Result<()>>,
+    names: HashMap<Id, &'static str>,
+    stop: CancellationToken,
+}
+
+impl Rooms {
+    fn open(
+        &mut self,
+        name: &'static str,
+        room: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        let handle = self.tasks.spawn(room);
+        self.names.insert(handle.id(), name);
+    }
+
+    /// Runs until `stop`, or until a room ends by itself, which none should; then stops them all.
+    async fn run_until(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let failed = tokio::select! {
+            () = stop => None,
+            failed = self.next_end() => Some(failed),
+        };
+        info!("stopping");
+        self.stop.cancel();
+        let mut result = match failed {
+            Some((name, Ok(()))) => Err(anyhow!("{name} ended by itself")),
+            Some((_, result)) => result,
+            None => Ok(()),
+        };
+        let close = async {
+            while !self.tasks.is_empty() {
+                let (name, end) = self.next_end().await;
+                if let Err(error) = end {
+                    error!("{name} did not stop well: {error:#}");
+                    result = std::mem::replace(&mut result, Ok(())).and(Err(error));
+                }
+            }
+        };
+        if timeout(STOP_WITHIN, close).await.is_err() {
+            result = result.and(Err(anyhow!("did not stop within {STOP_WITHIN:?}")));
+        }
+        result
+    }
+
+    async fn next_end(&mut self) -> (&'static str, anyhow::Result<()>) {
+        let Some(end) = self.tasks.join_next_with_id().await else {
+            return ("nothing", Ok(()));
+        };
+        let (id, result) = match end {
+            Ok((id, result)) => (id, result),
+            Err(error) => (error.id(), Err(anyhow!(error))),
+        };
+        let name = self.names.get(&id).copied().unwrap_or("a room");
+        (name, result.with_context(|| format!("{name} failed")))
+    }
+}

@@ -1,0 +1,95 @@
+//! The command line: what is wrong is said in one clear line.
+
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::harness::Geocast;
+
+fn geocast(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_geocast"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_wrong_value_names_the_flag_the_value_and_what_is_allowed() {
+    for (arguments, needles) in [
+        (&["serve", "--listen", "nowhere"][..], ["--listen", "nowhere", "127.0.0.1:8080"]),
+        (&["serve", "--offline-after", "soon"], ["--offline-after", "soon", "2h"]),
+        (&["serve", "--mqtt-url", "http://b"], ["--mqtt-url", "http://b", "mqtt://"]),
+        (&["serve", "--mqtt-topic", "a/#/b"], ["--mqtt-topic", "a/#/b", "msh/#"]),
+        (&["serve", "--channel-key", "LongFast"], ["--channel-key", "LongFast", "NAME=BASE64"]),
+        (&["serve", "--database-url", "oracle:x"], ["--database-url", "oracle:x", "sqlite:PATH"]),
+        (&["serve", "--tick-ms", "0"], ["--tick-ms", "0", "1..=60000"]),
+        (&["replay", "f", "--mqtt-url", "mqtt://h", "--qos", "2"], ["--qos", "2", "0..=1"]),
+    ] {
+        let output = geocast(arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        for needle in needles {
+            assert!(text.contains(needle), "{needle:?} is missing in: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_file_with_an_unknown_setting_says_which_are_known() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("geocast.toml");
+    std::fs::write(&file, "lisen = \"127.0.0.1:0\"\n").unwrap();
+    let output = geocast(&["serve", "--config", file.to_str().unwrap()]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("lisen") && text.contains("listen") && text.contains("geocast.toml"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_win_over_the_file() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("geocast.toml");
+    let database = folder.path().join("from-file.db");
+    let text = format!(
+        "database-url = \"sqlite:{}\"\nlisten = \"192.0.2.1:1\"\nmap-name = \"Valley\"\nbroker-listen = \"127.0.0.1:0\"\n",
+        database.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["serve", "--config", file.to_str().unwrap(), "--map-name", "Hills"];
+    let geocast = Geocast::start(&arguments).await;
+    let (_, page) = geocast.ask("/api/config").await;
+    assert_eq!(page["name"], "Hills");
+    assert!(database.exists(), "the file's database was used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_and_an_unusable_database_are_one_clear_line() {
+    let folder = TempDir::new().unwrap();
+    let running = Geocast::with_broker(folder.path()).await;
+    let taken = running.address.to_string();
+    let output = geocast(&[
+        "serve",
+        "--listen",
+        &taken,
+        "--database-url",
+        "sqlite::memory:",
+        "--broker-listen",
+        "127.0.0.1:0",
+    ]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains("ERROR") && last.contains(&taken), "{text}");
+
+    let output = geocast(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        "sqlite:/nowhere/at/all.db",
+    ]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.lines().last().unwrap().contains("/nowhere/at"), "{text}");
+}

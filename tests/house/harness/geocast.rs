@@ -1,0 +1,170 @@
+//! The built binary as a process.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread::JoinHandle,
+};
+
+use serde_json::Value;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::{DEADLINE, Screen};
+
+/// A running geocast. Killed when dropped.
+pub(crate) struct Geocast {
+    process: Child,
+    reader: Option<JoinHandle<()>>,
+    log: watch::Receiver<Vec<String>>,
+    pub(crate) address: SocketAddr,
+    client: reqwest::Client,
+}
+
+impl Geocast {
+    /// Starts `geocast` with these arguments on a free port, and waits until it listens.
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_geocast"))
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (append, log) = watch::channel(Vec::new());
+        let append = Arc::new(append);
+        let reader = std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                append.send_modify(|log| log.push(line));
+            }
+        });
+        let client = reqwest::Client::new();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut geocast = Self { process, reader: Some(reader), log, address: nowhere, client };
+        geocast.address = geocast.logged("listening on http://").await.parse().unwrap();
+        geocast
+    }
+
+    /// One with its own broker, and a database in `folder`.
+    pub(crate) async fn with_broker(folder: &std::path::Path) -> Self {
+        let database = format!("sqlite:{}", folder.join("geocast.db").display());
+        Self::start(&["serve", "--broker-listen", "127.0.0.1:0", "--database-url", &database]).await
+    }
+
+    /// Waits for a log line with `start` in it and returns what follows, up to the next blank.
+    pub(crate) async fn logged(&mut self, start: &str) -> String {
+        let find = |log: &[String]| {
+            let rest = log.iter().find_map(|line| Some(line.split_once(start)?.1.to_owned()));
+            rest.map(|rest| rest.split_whitespace().next().unwrap_or_default().to_owned())
+        };
+        let waiting = self.log.wait_for(|log| find(log).is_some());
+        let found = timeout(DEADLINE, waiting).await.is_ok_and(|log| log.is_ok());
+        assert!(found, "no {start:?} in the log:\n{}", self.log());
+        find(&self.log.borrow()).unwrap()
+    }
+
+    pub(crate) async fn broker(&mut self) -> SocketAddr {
+        self.logged("broker listening on mqtt://").await.parse().unwrap()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.borrow().join("\n")
+    }
+
+    /// A GET request: the status and the JSON body.
+    pub(crate) async fn ask(&self, path: &str) -> (u16, Value) {
+        let answer = self.get(path).await;
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        let url = format!("http://{}{path}", self.address);
+        self.client.get(url).timeout(DEADLINE).send().await.unwrap()
+    }
+
+    /// The value of a metric, by its name and labels as written.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").await.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no metric {name} in\n{text}")).parse().unwrap()
+    }
+
+    /// Asks until the answer is as expected. The only place that asks again: some things become
+    /// true without telling.
+    pub(crate) async fn ask_until(
+        &self,
+        path: &str,
+        expected: impl Fn(u16, &Value) -> bool,
+    ) -> Value {
+        let asking = async {
+            loop {
+                let (status, body) = self.ask(path).await;
+                if expected(status, &body) {
+                    return body;
+                }
+                sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        if let Ok(body) = timeout(DEADLINE, asking).await {
+            return body;
+        }
+        panic!("{path} does not become as expected: {:?}", self.ask(path).await)
+    }
+
+    pub(crate) async fn metric_becomes(&self, name: &str, expected: u64) {
+        let asking = async {
+            while self.metric(name).await != expected {
+                sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let became = timeout(DEADLINE, asking).await.is_ok();
+        assert!(became, "{name} is {} and not {expected}", self.metric(name).await);
+    }
+
+    /// A client that shows what matches `query`, as in `?bbox=...`.
+    pub(crate) async fn look(&self, query: &str) -> Screen {
+        Screen::connect(&format!("ws://{}/api/ws{query}", self.address)).await
+    }
+
+    /// SIGTERM, and the exit status.
+    pub(crate) async fn stop(mut self) -> (ExitStatus, String) {
+        let process = i32::try_from(self.process.id()).unwrap();
+        let killed = Command::new("kill").arg(process.to_string()).status().unwrap();
+        assert!(killed.success());
+        let ending = async {
+            loop {
+                if let Some(status) = self.process.try_wait().unwrap() {
+                    return status;
+                }
+                sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let Ok(status) = timeout(DEADLINE, ending).await else {
+            panic!("does not stop:\n{}", self.log.borrow().join("\n"));
+        };
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        (status, self.log())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Geocast {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
