@@ -8,7 +8,10 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -26,7 +29,14 @@ pub(crate) struct Mosquitto {
     config: String,
     /// Everything logged since the first start, line by line.
     log: Arc<watch::Sender<Vec<String>>>,
-    process: Option<(Child, JoinHandle<()>)>,
+    process: Option<Process>,
+}
+
+struct Process {
+    child: Child,
+    reader: JoinHandle<()>,
+    /// One message when it is up; closed when it has ended.
+    news: Receiver<()>,
 }
 
 impl Mosquitto {
@@ -68,12 +78,19 @@ impl Mosquitto {
 
     /// Stops it in order: what it holds for absent clients is kept.
     pub(crate) fn stop(&mut self) {
-        if let Some((mut child, reader)) = self.process.take() {
-            let kill = format!("kill -TERM {}", child.id());
-            Command::new("sh").args(["-c", &kill]).status().unwrap();
-            child.wait().unwrap();
-            reader.join().unwrap();
+        let Some(Process { mut child, reader, news }) = self.process.take() else { return };
+        let kill = format!("kill -TERM {}", child.id());
+        let began = Instant::now();
+        loop {
+            Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
+            // A mosquitto that has just come up forgets the first signal, so it gets another.
+            match news.recv_timeout(Duration::from_millis(200)) {
+                Err(RecvTimeoutError::Disconnected) => break,
+                _ => assert!(began.elapsed() < DEADLINE, "mosquitto does not stop"),
+            }
         }
+        child.wait().unwrap();
+        reader.join().unwrap();
     }
 
     /// Starts it again where it was, with what it kept.
@@ -139,18 +156,18 @@ impl Mosquitto {
             .unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::clone(&self.log);
-        let (running, up) = std::sync::mpsc::channel();
+        let (up, news) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
                 if line.ends_with(" running") {
-                    let _ = running.send(());
+                    let _ = up.send(());
                 }
                 log.send_modify(|log| log.push(line));
             }
         });
         // The sender goes with the log, so a process that ends ends the waiting.
-        let came_up = up.recv_timeout(DEADLINE).is_ok();
-        self.process = Some((child, reader));
+        let came_up = news.recv_timeout(DEADLINE).is_ok();
+        self.process = Some(Process { child, reader, news });
         if !came_up {
             self.stop();
         }
@@ -160,7 +177,7 @@ impl Mosquitto {
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
-        if let Some((mut child, reader)) = self.process.take() {
+        if let Some(Process { mut child, reader, .. }) = self.process.take() {
             let _ = child.kill();
             let _ = child.wait();
             let _ = reader.join();
