@@ -1,0 +1,76 @@
+# The commands of the house. `make demo` and `make test` need Rust and Node.js, and install the rest.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+# Where `make demo` shows the map.
+PORT ?= 8080
+
+.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser web release bless clean
+
+help: ## List the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
+
+# --- the two that matter
+
+demo: ## Show a made-up mesh on a live map (PORT=8080)
+	@scripts/setup rust node
+	@$(MAKE) web
+	cargo run --locked --quiet -- demo --listen 127.0.0.1:$(PORT)
+
+test: ## Run every check; the last line says how it went
+	@scripts/test
+
+# --- the steps of `make test`, in its order
+
+setup: ## Check the tools and install what is missing
+	scripts/setup rust node mosquitto chromium
+
+test-web: web/node_modules/.package-lock.json ## Check, test and build the page
+	npm --prefix web run --silent check
+	npm --prefix web run --silent test
+	@$(MAKE) web
+
+fmt: ## Check the format of the Rust code
+	cargo fmt --check
+
+lint: web ## Run clippy; a warning fails
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: web ## Build the documentation; a warning fails
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
+
+deny: ## Check the dependencies' licences and sources
+	scripts/deny
+
+test-rust: web ## Run the Rust tests; check the generated TypeScript types
+	scripts/test-rust
+
+test-browser: web ## Use the page of the running demo with a real Chromium
+	scripts/test-browser
+
+# --- the rest
+
+web: web/dist/index.html ## Build the page, if its sources changed
+
+release: web ## Build the binary for production
+	cargo build --locked --release
+
+bless: ## Write the generated TypeScript types anew
+	cargo test --locked --quiet --lib -- protocol_gen
+
+clean: ## Remove everything that was built
+	cargo clean
+	rm -rf web/node_modules web/dist
+
+WEB_SOURCES := $(shell find web -type f \
+	-not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/public/basemap/*' \
+	-not -path 'web/e2e/*' 2>/dev/null)
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	npm --prefix web ci --no-fund --no-audit
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	npm --prefix web run --silent build
+	@touch $@
