@@ -58,7 +58,7 @@ release: web ## Build the binary for production
 	cargo build --locked --release
 
 bless: ## Write the generated TypeScript types anew
-	cargo test --locked --quiet --lib -- protocol_gen
+	cargo test --locked --quiet --lib -- typescript_types
 
 clean: ## Remove everything that was built
 	cargo clean
