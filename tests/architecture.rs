@@ -21,7 +21,7 @@ const PLAN: &[(&str, &str)] = &[
     ("demo", "domain"),
     ("domain", ""),
     ("config", ""),
-    ("telemetry", ""),
+    ("telemetry", "config"),
 ];
 
 /// Crates that only these files say the name of.
