@@ -4,6 +4,9 @@
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 
+# Where rustup puts cargo, and Debian mosquitto: not on everybody's PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin
+
 # Where `make demo` shows the map.
 PORT ?= 8080
 
@@ -17,6 +20,7 @@ help: ## List the commands
 demo: ## Show a made-up mesh on a live map (PORT=8080)
 	@scripts/setup rust node
 	@$(MAKE) web
+	cargo build --locked
 	cargo run --locked --quiet -- demo --listen 127.0.0.1:$(PORT)
 
 test: ## Run every check; the last line says how it went
