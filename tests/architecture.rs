@@ -11,7 +11,7 @@ use std::{
 
 /// Every room, and the doors that it may use: a room, or one item of a room.
 const PLAN: &[(&str, &str)] = &[
-    ("main", "app capture config demo telemetry"),
+    ("main", "app config domain::Clock domain::Timestamp telemetry"),
     ("app", "broadcast capture config demo domain http ingest storage telemetry"),
     ("http", "broadcast domain storage"),
     ("broadcast", "domain"),
