@@ -51,6 +51,22 @@ fn a_key_with_the_same_hash_does_not_hide_the_right_one() {
     assert!(opens(&decoder(&[right, wrong]), made::KEY_OF_16_POSITION));
 }
 
+/// The sender may know the channel by a name that nobody here knows.
+#[test]
+fn the_channel_hash_is_a_hint_and_no_condition() {
+    use meshtastic::protobufs::ServiceEnvelope;
+    use prost::Message;
+
+    for (key, fixture) in [(None, made::POSITION), (Some("Open="), made::CLEAR_KEY_POSITION)] {
+        let mut envelope = ServiceEnvelope::decode(&*bytes(fixture)).unwrap();
+        envelope.packet.as_mut().unwrap().channel ^= 0x55;
+        let topic = "msh/2/e/Any/!0badcafe";
+        let decoder = decoder(key.as_slice());
+        let report = decoder.decode(topic, &envelope.encode_to_vec(), ARRIVED).unwrap();
+        assert!(report.patch.position.is_some());
+    }
+}
+
 #[test]
 fn a_packet_under_a_public_key_is_a_direct_message() {
     assert_eq!(decode(made::DIRECT_POSITION), Err(Refusal::DirectMessage));

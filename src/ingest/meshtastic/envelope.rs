@@ -8,7 +8,7 @@ use prost::Message;
 use super::{
     content::{Content, Said},
     header::Header,
-    keys::ChannelKeys,
+    keys::{ChannelKeys, Cipher},
     text,
     topic::{self, DIRECT_MESSAGES, Uplink},
 };
@@ -88,7 +88,8 @@ impl Envelope {
     }
 }
 
-/// Opens a packet with the first key that proves right.
+/// Opens a packet with the first key that proves right. The channel hash only says which keys to
+/// try first, and whose reason to believe if a packet opens and is not fit.
 fn decrypt(
     keys: &ChannelKeys,
     channel: &str,
@@ -97,15 +98,18 @@ fn decrypt(
     header: &Header,
 ) -> Result<(Data, Said), Refusal> {
     let mut refusal = Refusal::NoKey;
-    for cipher in keys.candidates(channel, packet.channel) {
-        let plain = cipher.decrypt(packet.from, packet.id, encrypted);
-        match read_decrypted(&plain, header) {
+    let open = |cipher: &Cipher| {
+        read_decrypted(&cipher.decrypt(packet.from, packet.id, encrypted), header)
+    };
+    for cipher in keys.likely(channel, packet.channel) {
+        match open(cipher) {
             Ok(opened) => return Ok(opened),
             Err(Some(reason)) if refusal == Refusal::NoKey => refusal = reason,
             Err(_) => {}
         }
     }
-    Err(refusal)
+    let mut unlikely = keys.unlikely(channel, packet.channel);
+    unlikely.find_map(|cipher| open(cipher).ok()).ok_or(refusal)
 }
 
 /// Reads what a key made of a packet. Nothing but its form shows whether the key was right:

@@ -65,6 +65,13 @@ impl ChannelKey {
     }
 }
 
+impl ChannelKey {
+    /// Whether the hash is that of this key, under its own name or the one that a gateway gives.
+    fn fits(&self, channel: &str, hash: u32) -> bool {
+        [&self.name, channel].iter().any(|name| u32::from(self.cipher.hash(name)) == hash)
+    }
+}
+
 impl fmt::Debug for ChannelKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChannelKey").field("name", &self.name).finish_non_exhaustive()
@@ -83,20 +90,25 @@ impl ChannelKeys {
         Self { keys: keys.into_iter().collect() }
     }
 
-    /// The ciphers that may have made a packet with this channel hash: the keys of the channel that
-    /// the gateway names first, then those of other channels, which it may know by another name.
-    ///
-    /// A key whose hash differs is not tried: a radio drops such a packet too, so it cannot be the
-    /// right one, and each wrong key is one more chance that noise looks like a packet.
-    pub(super) fn candidates(&self, channel: &str, hash: u32) -> impl Iterator<Item = &Cipher> {
-        let fits = move |name: &str, cipher: &Cipher| u32::from(cipher.hash(name)) == hash;
+    /// The ciphers that are likely to have made a packet with this channel hash: the keys of the
+    /// channel that the gateway names first, then those of other channels, which it may know by
+    /// another name.
+    pub(super) fn likely(&self, channel: &str, hash: u32) -> impl Iterator<Item = &Cipher> {
+        let of_channel = move |cipher: &Cipher| u32::from(cipher.hash(channel)) == hash;
         let named =
-            self.keys.iter().filter(move |key| &*key.name == channel && fits(channel, &key.cipher));
-        let other = self.keys.iter().filter(move |key| {
-            &*key.name != channel && (fits(&key.name, &key.cipher) || fits(channel, &key.cipher))
-        });
-        let default = Some(&Cipher::DEFAULT).filter(|cipher| fits(channel, cipher));
+            self.keys.iter().filter(move |key| &*key.name == channel && of_channel(&key.cipher));
+        let other =
+            self.keys.iter().filter(move |key| &*key.name != channel && key.fits(channel, hash));
+        let default = Some(&Cipher::DEFAULT).filter(|cipher| of_channel(cipher));
         named.map(|key| &key.cipher).chain(default).chain(other.map(|key| &key.cipher))
+    }
+
+    /// All other ciphers: a radio computes the hash from a name that may be known here by another.
+    pub(super) fn unlikely(&self, channel: &str, hash: u32) -> impl Iterator<Item = &Cipher> {
+        let other = self.keys.iter().filter(move |key| !key.fits(channel, hash));
+        let default =
+            Some(&Cipher::DEFAULT).filter(|cipher| u32::from(cipher.hash(channel)) != hash);
+        other.map(|key| &key.cipher).chain(default)
     }
 }
 
