@@ -156,3 +156,59 @@ async fn write(
     insert(connection, &messages).await?;
     insert(connection, &links).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Network, NodeId, Packet, PacketKey, Patch, Reception, Timestamp},
+        storage::Store as _,
+    };
+
+    fn report(id: u64) -> Report {
+        let node = NodeId::Radio(1);
+        let arrived = Timestamp::from_millis(0);
+        Report {
+            packet: Packet {
+                key: PacketKey { network: Network::Meshtastic, sender: node.clone(), id },
+                port: 1,
+                channel: None,
+                to: None,
+                payload: vec![0; 200],
+            },
+            reception: Reception {
+                gateway: node.clone(),
+                arrived,
+                snr_db: None,
+                rssi_dbm: None,
+                hop_start: None,
+                hop_limit: None,
+            },
+            patch: Patch::heard(node, Network::Meshtastic, arrived),
+            links: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_stores_nothing_and_the_next_attempt_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("geocast.db")).await.unwrap();
+        let reports: Vec<_> = (0..500).map(report).collect();
+        let batch: Vec<_> = reports.iter().collect();
+        store.commit(&batch[..1]).await.unwrap();
+        // Holds for this connection only: with the next one the disk has room again.
+        sqlx::query("PRAGMA max_page_count = 30").execute(&store.writer).await.unwrap();
+        let refused = store.commit(&batch).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        let stored = async || -> i64 {
+            sqlx::query_scalar("SELECT count(*) FROM packets")
+                .fetch_one(&store.readers)
+                .await
+                .unwrap()
+        };
+        assert_eq!(stored().await, 1);
+        let filed = store.commit(&batch).await.unwrap();
+        assert_eq!((filed[0], filed[499]), (Filed::Duplicate, Filed::Packet));
+        assert_eq!(stored().await, 500);
+    }
+}

@@ -16,12 +16,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{ConnectOptions, Row as _};
+use sqlx::ConnectOptions as _;
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use self::columns::Columns;
 use super::{
     HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow,
     filing::{Absence, Absences},
@@ -48,8 +49,8 @@ pub(super) struct SqliteStore {
 #[derive(Debug, Default)]
 struct Journal {
     absences: Absences,
-    /// When the newest packet came that was stored before this store was opened; none once
-    /// something was committed since.
+    /// The last sign of life before this store was opened; none once something was committed
+    /// since.
     last_before_start: Option<Timestamp>,
 }
 
@@ -99,20 +100,25 @@ impl SqliteStore {
         readers: SqlitePool,
         lock: Option<File>,
     ) -> Result<Self, StoreError> {
-        let spans = sqlx::query("SELECT began_at, ended_at FROM absences ORDER BY rowid")
-            .fetch_all(&readers)
-            .await
-            .map_err(failed)?;
-        let moment = |millis: Result<i64, sqlx::Error>| millis.map(Timestamp::from_millis);
-        let spans = spans.iter().map(|row| {
-            Ok(Absence { began: moment(row.try_get(0))?, ended: moment(row.try_get(1))? })
+        let spans =
+            sqlx::query("SELECT began_at, ended_at FROM absences ORDER BY ended_at DESC LIMIT 100")
+                .fetch_all(&readers)
+                .await
+                .map_err(failed)?;
+        let spans = spans.iter().rev().map(|row| {
+            let mut columns = Columns::of(row);
+            Ok(Absence { began: columns.timestamp()?, ended: columns.timestamp()? })
         });
-        let last: Option<i64> = sqlx::query_scalar("SELECT max(received_at) FROM packets")
-            .fetch_one(&readers)
-            .await
-            .map_err(failed)?;
+        // The end of an absence is a sign of life too: what came then may have been copies only.
+        let last: Option<i64> = sqlx::query_scalar(
+            "SELECT max(time) FROM (SELECT max(received_at) AS time FROM packets \
+             UNION ALL SELECT max(ended_at) FROM absences)",
+        )
+        .fetch_one(&readers)
+        .await
+        .map_err(failed)?;
         let journal = Journal {
-            absences: Absences::new(spans.collect::<Result<_, _>>().map_err(failed)?),
+            absences: Absences::new(spans.collect::<Result<_, StoreError>>()?),
             last_before_start: last.map(Timestamp::from_millis),
         };
         Ok(Self {

@@ -1,0 +1,315 @@
+//! The writer between a queue of jobs and a store that can be made to fail.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use geocast::{
+    domain::{
+        Filed, Message, Network, NodeId, Packet, PacketKey, Patch, Position, Reception, Report,
+        Timestamp,
+    },
+    storage::{
+        Committed, HistoryQuery, Job, LinkRow, Loaded, Metrics, Outcome, Page, Store, StoreError,
+        TelemetryRow, Writer,
+    },
+};
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What happened, in order.
+#[derive(Clone, Debug, PartialEq)]
+enum Event {
+    Committed(usize),
+    Failed,
+    Settled(u64, Outcome),
+}
+
+/// A store that fails as often as it is told. Even packet ids are packets, odd ones receptions.
+#[derive(Default)]
+struct FakeStore {
+    failures: AtomicUsize,
+    log: Arc<Mutex<Vec<Event>>>,
+}
+
+impl FakeStore {
+    fn failing(times: usize) -> Arc<Self> {
+        Arc::new(Self { failures: times.into(), ..Self::default() })
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+fn fate(id: u64) -> Filed {
+    if id.is_multiple_of(2) { Filed::Packet } else { Filed::Reception }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError> {
+        // Gives others their turn, as a real commit does.
+        tokio::task::yield_now().await;
+        let fails = self
+            .failures
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok();
+        let mut log = self.log.lock().unwrap();
+        if fails {
+            log.push(Event::Failed);
+            return Err(StoreError::Unavailable("the disk is full".into()));
+        }
+        log.push(Event::Committed(batch.len()));
+        Ok(batch.iter().map(|report| fate(report.packet.key.id)).collect())
+    }
+
+    async fn load(&self, _: Timestamp, _: u32) -> Result<Loaded, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn positions(&self, _: &HistoryQuery) -> Result<Page<Position>, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn telemetry(&self, _: &HistoryQuery) -> Result<Page<TelemetryRow>, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn messages(&self, _: &HistoryQuery) -> Result<Page<Message>, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}
+
+/// The writer's surroundings.
+struct Desk {
+    store: Arc<FakeStore>,
+    jobs: mpsc::Sender<Job>,
+    committed: mpsc::Receiver<Committed>,
+    trouble: watch::Receiver<Option<String>>,
+    metrics: Metrics,
+    stop: CancellationToken,
+}
+
+fn desk(store: Arc<FakeStore>) -> (Desk, Writer) {
+    let (jobs, job_queue) = mpsc::channel(5_000);
+    let (committed_in, committed) = mpsc::channel(100);
+    let (trouble_in, trouble) = watch::channel(None);
+    let (metrics, stop) = (Metrics::default(), CancellationToken::new());
+    let writer = Writer {
+        store: Arc::<FakeStore>::clone(&store),
+        jobs: job_queue,
+        committed: committed_in,
+        trouble: trouble_in,
+        metrics: metrics.clone(),
+        stop: stop.clone(),
+        grace: Duration::from_millis(300),
+    };
+    (Desk { store, jobs, committed, trouble, metrics, stop }, writer)
+}
+
+impl Desk {
+    fn settle(&self, id: u64) -> Box<dyn FnOnce(Outcome) + Send> {
+        let log = Arc::clone(&self.store.log);
+        Box::new(move |outcome| log.lock().unwrap().push(Event::Settled(id, outcome)))
+    }
+
+    fn brings(&self, id: u64) {
+        let job = Job { report: Some(report(id)), settle: self.settle(id) };
+        self.jobs.try_send(job).ok().unwrap();
+    }
+
+    fn brings_refused(&self, id: u64) {
+        self.jobs.try_send(Job { report: None, settle: self.settle(id) }).ok().unwrap();
+    }
+
+    /// Everything handed on, once the writer has ended.
+    fn handed_on(&mut self) -> Vec<Patch> {
+        let mut patches = Vec::new();
+        while let Ok(committed) = self.committed.try_recv() {
+            assert!(!committed.patches.is_empty());
+            patches.extend(committed.patches);
+        }
+        patches
+    }
+
+    fn scrape(&self) -> String {
+        let mut registry = Registry::with_prefix("geocast");
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text
+    }
+}
+
+fn report(id: u64) -> Report {
+    let node = NodeId::Radio(7);
+    let arrived = Timestamp::from_millis(id.cast_signed());
+    Report {
+        packet: Packet {
+            key: PacketKey { network: Network::Meshtastic, sender: node.clone(), id },
+            port: 1,
+            channel: None,
+            to: None,
+            payload: Vec::new(),
+        },
+        reception: Reception {
+            gateway: NodeId::Radio(8),
+            arrived,
+            snr_db: None,
+            rssi_dbm: None,
+            hop_start: None,
+            hop_limit: None,
+        },
+        patch: Patch::heard(node, Network::Meshtastic, arrived),
+        links: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_settled_in_order_and_only_after_their_commit() {
+    let (mut desk, writer) = desk(FakeStore::failing(0));
+    for id in 0..2_500 {
+        if id % 3 == 2 { desk.brings_refused(id) } else { desk.brings(id) }
+    }
+    let (jobs, _) = mpsc::channel(1);
+    drop(std::mem::replace(&mut desk.jobs, jobs));
+    writer.run().await.unwrap();
+
+    let (mut committed, mut settled) = (0, Vec::new());
+    for event in desk.store.events() {
+        match event {
+            Event::Committed(reports) => committed += reports,
+            Event::Settled(id, outcome) => {
+                settled.push(id);
+                let expected =
+                    if id % 3 == 2 { Outcome::Refused } else { Outcome::Filed(fate(id)) };
+                assert_eq!(outcome, expected, "{id}");
+                let reports = settled.iter().filter(|id| **id % 3 != 2).count();
+                assert!(reports <= committed, "{id} was acknowledged before it was stored");
+            }
+            Event::Failed => panic!("nothing was to fail"),
+        }
+    }
+    assert_eq!(settled, (0..2_500).collect::<Vec<_>>());
+    let expected: Vec<_> = (0..2_500)
+        .filter(|id| id % 3 != 2 && fate(*id) == Filed::Packet)
+        .map(|id| report(id).patch)
+        .collect();
+    assert_eq!(desk.handed_on(), expected);
+    let text = desk.scrape();
+    assert!(text.contains(&format!("geocast_packets_stored_total {}\n", expected.len())), "{text}");
+    assert!(text.contains("geocast_receptions_stored_total 1667\n"), "{text}");
+    assert!(text.contains("geocast_commit_seconds_count 3\n"), "{text}");
+}
+
+#[tokio::test]
+async fn what_comes_during_a_commit_goes_into_the_next_one_together() {
+    let (desk, writer) = desk(FakeStore::failing(0));
+    let store = Arc::clone(&desk.store);
+    let bring = async move {
+        desk.brings(0);
+        // The writer has taken the first job and is inside its commit.
+        while desk.jobs.capacity() != desk.jobs.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+        for id in 1..=5 {
+            desk.brings(id);
+        }
+    };
+    let (ended, ()) = tokio::join!(writer.run(), bring);
+    ended.unwrap();
+    let commits: Vec<_> =
+        store.events().into_iter().filter(|event| matches!(event, Event::Committed(_))).collect();
+    assert_eq!(commits, [Event::Committed(1), Event::Committed(5)]);
+}
+
+#[tokio::test]
+async fn messages_that_were_all_refused_need_no_commit() {
+    let (desk, writer) = desk(FakeStore::failing(1));
+    desk.brings_refused(1);
+    let store = Arc::clone(&desk.store);
+    drop(desk);
+    writer.run().await.unwrap();
+    assert_eq!(store.events(), [Event::Settled(1, Outcome::Refused)]);
+}
+
+#[tokio::test]
+async fn a_failing_store_is_tried_again_and_nothing_is_acknowledged_meanwhile() {
+    let (mut desk, writer) = desk(FakeStore::failing(3));
+    desk.brings(2);
+    desk.brings(4);
+    let store = Arc::clone(&desk.store);
+    let watch = async move {
+        desk.trouble.wait_for(Option::is_some).await.unwrap();
+        let said = desk.trouble.borrow_and_update().clone();
+        assert_eq!(said.as_deref(), Some("database unavailable: the disk is full"));
+        assert!(desk.store.events().iter().all(|event| *event == Event::Failed));
+        // Later messages wait behind the batch that fails.
+        desk.brings(6);
+        desk.trouble.wait_for(Option::is_none).await.unwrap();
+        let mut patches = desk.committed.recv().await.unwrap().patches;
+        patches.extend(desk.committed.recv().await.unwrap().patches);
+        assert_eq!(patches, [2, 4, 6].map(|id| report(id).patch));
+        let text = desk.scrape();
+        assert!(text.contains("geocast_commit_failures_total 3\n"), "{text}");
+    };
+    let (ended, ()) = tokio::join!(writer.run(), watch);
+    ended.unwrap();
+    let settled = |id| Event::Settled(id, Outcome::Filed(Filed::Packet));
+    let expected = [
+        Event::Failed,
+        Event::Failed,
+        Event::Failed,
+        Event::Committed(2),
+        settled(2),
+        settled(4),
+        Event::Committed(1),
+        settled(6),
+    ];
+    assert_eq!(store.events(), expected);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_to_the_end_gives_up_when_stopping_and_acknowledges_nothing() {
+    let (mut desk, writer) = desk(FakeStore::failing(usize::MAX));
+    desk.brings(2);
+    let store = Arc::clone(&desk.store);
+    let stop = async {
+        desk.trouble.wait_for(Option::is_some).await.unwrap();
+        desk.stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(writer.run(), stop);
+    assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
+    let events = store.events();
+    assert!(events.len() > 2 && events.iter().all(|event| *event == Event::Failed), "{events:?}");
+}
+
+#[tokio::test]
+async fn what_is_stored_is_acknowledged_even_when_nobody_listens() {
+    let (mut desk, writer) = desk(FakeStore::failing(0));
+    desk.committed.close();
+    desk.brings(2);
+    let store = Arc::clone(&desk.store);
+    drop(desk);
+    writer.run().await.unwrap();
+    let settled = Event::Settled(2, Outcome::Filed(Filed::Packet));
+    assert_eq!(store.events(), [Event::Committed(1), settled]);
+}
