@@ -300,6 +300,7 @@ async fn a_history_is_paged_without_gaps_or_repeats(house: &House) {
             let page = store.positions(&query).await.unwrap();
             assert!(page.records.len() <= limit as usize);
             seen.extend(latitudes(&page));
+            assert!(seen.len() <= expected.len(), "pages of {limit} repeat: {seen:?}");
             query.cursor = page.next;
             if query.cursor.is_none() {
                 break;
