@@ -73,7 +73,7 @@ fn position(latitude_e7: i32, stamp: Stamp) -> Position {
     Position {
         place: Place::from_e7(latitude_e7, -740_000_000).unwrap(),
         altitude_m: Some(-3),
-        ground_speed_mps: Some(1.1),
+        ground_speed_kmh: Some(1.1),
         ground_track_deg: Some(359.9),
         sats_in_view: Some(9),
         precision_bits: Some(32),
@@ -626,10 +626,10 @@ fn patches(node: NodeId, packet_id: u64, arrived: Timestamp) -> impl Strategy<Va
     );
     let place = (-900_000_000..=900_000_000, any::<Option<i32>>(), any::<Option<u8>>());
     let position = (place, proptest::option::of(-1e9_f32..1e9), stamps(arrived)).prop_map(
-        |((latitude, altitude_m, precision_bits), ground_speed_mps, stamp)| Position {
+        |((latitude, altitude_m, precision_bits), ground_speed_kmh, stamp)| Position {
             altitude_m,
             precision_bits,
-            ground_speed_mps,
+            ground_speed_kmh,
             ..position(latitude, stamp)
         },
     );

@@ -16,7 +16,7 @@ use geocast::{
         Timestamp,
     },
     storage::{
-        Committed, HistoryQuery, Job, LinkRow, Loaded, Metrics, Outcome, Page, Store, StoreError,
+        HistoryQuery, Job, LinkRow, Loaded, Metrics, Outcome, Page, Store, StoreError,
         TelemetryRow, Writer,
     },
 };
@@ -102,7 +102,7 @@ impl Store for FakeStore {
 struct Desk {
     store: Arc<FakeStore>,
     jobs: mpsc::Sender<Job>,
-    committed: mpsc::Receiver<Committed>,
+    committed: mpsc::Receiver<Vec<Patch>>,
     trouble: watch::Receiver<Option<String>>,
     metrics: Metrics,
     stop: CancellationToken,
@@ -118,6 +118,7 @@ fn desk(store: Arc<FakeStore>) -> (Desk, Writer) {
         jobs: job_queue,
         committed: committed_in,
         trouble: trouble_in,
+        waiting_since: watch::Sender::new(None),
         metrics: metrics.clone(),
         stop: stop.clone(),
         grace: Duration::from_millis(300),
@@ -144,8 +145,8 @@ impl Desk {
     fn handed_on(&mut self) -> Vec<Patch> {
         let mut patches = Vec::new();
         while let Ok(committed) = self.committed.try_recv() {
-            assert!(!committed.patches.is_empty());
-            patches.extend(committed.patches);
+            assert!(!committed.is_empty());
+            patches.extend(committed);
         }
         patches
     }
@@ -265,8 +266,8 @@ async fn a_failing_store_is_tried_again_and_nothing_is_acknowledged_meanwhile() 
         // Later messages wait behind the batch that fails.
         desk.brings(6);
         desk.trouble.wait_for(Option::is_none).await.unwrap();
-        let mut patches = desk.committed.recv().await.unwrap().patches;
-        patches.extend(desk.committed.recv().await.unwrap().patches);
+        let mut patches = desk.committed.recv().await.unwrap();
+        patches.extend(desk.committed.recv().await.unwrap());
         assert_eq!(patches, [2, 4, 6].map(|id| report(id).patch));
         let text = desk.scrape();
         assert!(text.contains("geocast_commit_failures_total 3\n"), "{text}");

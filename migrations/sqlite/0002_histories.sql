@@ -11,7 +11,7 @@ CREATE TABLE positions (
     latitude_e7      INTEGER NOT NULL,
     longitude_e7     INTEGER NOT NULL,
     altitude_m       INTEGER,
-    ground_speed_mps REAL,
+    ground_speed_kmh REAL,
     ground_track_deg REAL,
     sats_in_view     INTEGER,
     precision_bits   INTEGER

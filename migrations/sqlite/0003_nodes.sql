@@ -19,7 +19,7 @@ CREATE TABLE nodes (
     latitude_e7        INTEGER,
     longitude_e7       INTEGER,
     altitude_m         INTEGER,
-    ground_speed_mps   REAL,
+    ground_speed_kmh   REAL,
     ground_track_deg   REAL,
     sats_in_view       INTEGER,
     precision_bits     INTEGER,

@@ -275,8 +275,8 @@ fn position(node: &Node, at: Timestamp, random: &mut Random) -> Position {
         longitude_i: Some(longitude),
         altitude: Some(node.altitude_m),
         time: seconds(at),
-        // Metres a second, and 1e-5 degrees.
-        ground_speed: moves.then(|| count(fix.speed_mps)),
+        // Kilometres an hour, and 1e-5 degrees.
+        ground_speed: moves.then(|| count(fix.speed_mps * 3.6)),
         ground_track: moves.then(|| count(fix.track_deg * 1e5)),
         sats_in_view: if moves { 7 + count(random.between(0.0, 7.0)) } else { 0 },
         precision_bits: node.precision_bits,

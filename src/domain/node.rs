@@ -138,8 +138,8 @@ pub struct Position {
     pub place: Place,
     /// Metres above the sea.
     pub altitude_m: Option<i32>,
-    /// Metres a second.
-    pub ground_speed_mps: Option<f32>,
+    /// Kilometres an hour.
+    pub ground_speed_kmh: Option<f32>,
     /// Degrees clockwise from north.
     pub ground_track_deg: Option<f32>,
     /// Satellites in view.

@@ -79,7 +79,7 @@ impl Heard {
         patch.position = self.place.map(|(latitude, longitude)| Position {
             place: Place::from_degrees(latitude, longitude).unwrap(),
             altitude_m: None,
-            ground_speed_mps: None,
+            ground_speed_kmh: None,
             ground_track_deg: None,
             sats_in_view: None,
             precision_bits: None,

@@ -71,7 +71,7 @@ pub(super) struct PositionRecord {
     pub altitude: Option<i32>,
     /// When it was there.
     pub time: i64,
-    /// Metres a second.
+    /// Kilometres an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ground_speed: Option<f32>,
     /// Degrees clockwise from north.
@@ -271,7 +271,7 @@ impl From<&Position> for PositionRecord {
             longitude: position.place.longitude(),
             altitude: position.altitude_m,
             time: position.stamp.time.as_millis(),
-            ground_speed: position.ground_speed_mps,
+            ground_speed: position.ground_speed_kmh,
             ground_track: position.ground_track_deg,
             sats_in_view: position.sats_in_view,
             precision_bits: position.precision_bits,

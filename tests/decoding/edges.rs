@@ -122,7 +122,7 @@ fn nonsense_beside_a_good_place_is_left_out() {
         ..somewhere()
     })
     .unwrap();
-    assert_eq!((kept.ground_speed_mps, kept.ground_track_deg), (None, None));
+    assert_eq!((kept.ground_speed_kmh, kept.ground_track_deg), (None, None));
     assert_eq!((kept.altitude_m, kept.sats_in_view), (Some(17), None));
 }
 

@@ -45,7 +45,7 @@ fn a_position_keeps_its_cell_and_its_own_time() {
     let expected = Position {
         place: Place::from_e7(479_526_912, 671_416_320).unwrap(),
         altitude_m: Some(42),
-        ground_speed_mps: Some(25.0),
+        ground_speed_kmh: Some(90.0),
         ground_track_deg: Some(264.61),
         sats_in_view: Some(9),
         precision_bits: Some(16),

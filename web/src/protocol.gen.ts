@@ -52,7 +52,7 @@ altitude?: number,
  */
 time: number,
 /**
- * Metres a second.
+ * Kilometres an hour.
  */
 groundSpeed?: number,
 /**
@@ -86,7 +86,7 @@ altitude?: number,
  */
 time: number,
 /**
- * Metres a second.
+ * Kilometres an hour.
  */
 groundSpeed?: number,
 /**

@@ -13,9 +13,6 @@ const FULL_PRECISION: u32 = 32;
 /// Units of `ground_track` in a degree, as the firmware's GPS scales it. The comment in the
 /// protocol's description says 100.
 const TRACK_UNITS_PER_DEGREE: f64 = 1e5;
-/// `ground_speed` is in kilometres an hour, as the firmware's GPS states it. The comment in the
-/// protocol's description says metres a second.
-const KMH_PER_MPS: f64 = 3.6;
 
 /// Reads a position packet.
 pub(super) fn read(
@@ -29,7 +26,7 @@ pub(super) fn read(
     Ok(Position {
         place,
         altitude_m: message.altitude.or(message.altitude_hae),
-        ground_speed_mps: message.ground_speed.and_then(speed),
+        ground_speed_kmh: message.ground_speed.and_then(speed),
         ground_track_deg: message.ground_track.and_then(track),
         sats_in_view: Some(message.sats_in_view).filter(|&sats| sats != 0),
         precision_bits,
@@ -42,7 +39,7 @@ pub(super) fn of_map_report(header: &Header, report: &MapReport) -> Option<Posit
     Some(Position {
         place: place(Some(report.latitude_i), Some(report.longitude_i)).ok()?,
         altitude_m: Some(report.altitude).filter(|&altitude| altitude != 0),
-        ground_speed_mps: None,
+        ground_speed_kmh: None,
         ground_track_deg: None,
         sats_in_view: None,
         precision_bits: Some(precision(report.position_precision).ok()?),
@@ -66,9 +63,10 @@ fn precision(bits: u32) -> Result<u8, Refusal> {
     u8::try_from(bits).ok().filter(|&bits| bits != 0).ok_or(Refusal::PrecisionZero)
 }
 
+/// In kilometres an hour, as the firmware's GPS states it. The comment in the protocol's
+/// description says metres a second.
 fn speed(kmh: u32) -> Option<f32> {
-    let kmh = u16::try_from(kmh).ok()?;
-    Some(hundredths(f64::from(kmh) / KMH_PER_MPS))
+    u16::try_from(kmh).ok().map(f32::from)
 }
 
 fn track(units: u32) -> Option<f32> {

@@ -91,7 +91,7 @@ impl<'r> Columns<'r> {
             stamp: self.stamp(time)?,
             place: self.place()?,
             altitude_m: self.optional_integer()?,
-            ground_speed_mps: self.single()?,
+            ground_speed_kmh: self.single()?,
             ground_track_deg: self.single()?,
             sats_in_view: self.optional_integer()?,
             precision_bits: self.optional_integer()?,

@@ -30,7 +30,7 @@ macro_rules! newest_first {
 
 macro_rules! position_columns {
     () => {
-        "heard, own_clock, latitude_e7, longitude_e7, altitude_m, ground_speed_mps, \
+        "heard, own_clock, latitude_e7, longitude_e7, altitude_m, ground_speed_kmh, \
          ground_track_deg, sats_in_view, precision_bits"
     };
 }

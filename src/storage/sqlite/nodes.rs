@@ -27,7 +27,7 @@ macro_rules! columns {
     () => {
         "id, network, last_heard, short_name, long_name, hw_model, role, firmware, channel, \
          info_heard, position_time, position_heard, position_own_clock, latitude_e7, \
-         longitude_e7, altitude_m, ground_speed_mps, ground_track_deg, sats_in_view, \
+         longitude_e7, altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view, \
          precision_bits, telemetry, links"
     };
 }

@@ -87,7 +87,7 @@ impl Row for PositionRow<'_> {
         static INSERT: LazyLock<Insert> = LazyLock::new(|| {
             Insert::new(
                 "INSERT INTO positions (packet, node, time, heard, own_clock, latitude_e7, \
-                 longitude_e7, altitude_m, ground_speed_mps, ground_track_deg, sats_in_view, \
+                 longitude_e7, altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view, \
                  precision_bits)",
                 "",
             )
@@ -188,7 +188,7 @@ pub(super) fn bind_position(
     values.add(position.place.latitude_e7())?;
     values.add(position.place.longitude_e7())?;
     values.add(position.altitude_m)?;
-    values.add(position.ground_speed_mps.map(f64::from))?;
+    values.add(position.ground_speed_kmh.map(f64::from))?;
     values.add(position.ground_track_deg.map(f64::from))?;
     values.add(position.sats_in_view.map(i64::from))?;
     values.add(position.precision_bits.map(i64::from))

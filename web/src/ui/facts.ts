@@ -54,7 +54,7 @@ export function positionFacts(node: NodeRecord, now: number): Fact[] {
 		facts.push(['Precision', `somewhere in a cell of ${side}`, `${position.precisionBits} bits of precision`]);
 	}
 	if (position.altitude !== undefined) facts.push(['Altitude', `${number(position.altitude, 0)} m`]);
-	if (position.groundSpeed !== undefined) facts.push(['Speed', `${number(position.groundSpeed)} m/s`]);
+	if (position.groundSpeed !== undefined) facts.push(['Speed', `${number(position.groundSpeed)} km/h`]);
 	if (position.groundTrack !== undefined) facts.push(['Course', `${number(position.groundTrack, 0)}°`]);
 	if (position.satsInView !== undefined) facts.push(['Satellites', String(position.satsInView)]);
 	facts.push(...others(position, POSITION_TOLD));
