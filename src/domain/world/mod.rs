@@ -11,6 +11,8 @@ use rustc_hash::FxHashMap;
 
 mod changed;
 mod missed;
+#[cfg(test)]
+mod tests;
 
 use changed::Changed;
 pub use missed::Missed;

@@ -1,0 +1,154 @@
+//! Rules of the world that no client can see from outside.
+
+use std::time::Duration;
+
+use super::*;
+use crate::domain::{Filter, Metric, Network, Position, Readings, Section, SightKind, Stamp};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const LIFETIMES: Lifetimes = Lifetimes {
+    offline_after: Duration::from_hours(2),
+    forget_after: Duration::from_hours(48),
+    tombstones: Duration::from_hours(1),
+};
+
+fn heard(number: u32, at: Timestamp) -> Patch {
+    Patch::heard(NodeId::Radio(number), Network::Meshtastic, at)
+}
+
+fn placed_at(number: u32, latitude: f64, stamp: Stamp) -> Patch {
+    let mut patch = heard(number, stamp.heard);
+    patch.position = Some(Position {
+        place: Place::from_degrees(latitude, 10.0).unwrap(),
+        altitude_m: None,
+        ground_speed_kmh: None,
+        ground_track_deg: None,
+        sats_in_view: None,
+        precision_bits: None,
+        stamp,
+    });
+    patch
+}
+
+fn later(minutes: u64) -> Timestamp {
+    NOW.plus(Duration::from_mins(minutes))
+}
+
+#[test]
+fn what_is_no_news_makes_no_revision() {
+    let mut world = World::new(LIFETIMES);
+    let mut patch = placed_at(1, 10.0, Stamp::heard(NOW));
+    patch.info.long_name = Some("Hill".into());
+    patch.telemetry = Some(Readings {
+        stamp: Stamp::heard(NOW),
+        section: Section::Device,
+        values: vec![(Metric::Voltage, 3.9)],
+    });
+    world.apply(&patch, NOW);
+    assert!(world.seal().is_some());
+    let revision = world.revision();
+    world.apply(&patch, NOW);
+    assert!(world.seal().is_none());
+    assert_eq!(world.revision(), revision);
+}
+
+#[test]
+fn each_node_is_in_the_log_once_however_often_it_changes() {
+    let mut world = World::new(LIFETIMES);
+    for minute in 0..100 {
+        for number in 1..=3 {
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let latitude = minute as f64 / 10.0;
+            world.apply(&placed_at(number, latitude, Stamp::heard(later(minute))), later(minute));
+        }
+    }
+    assert_eq!(world.log.len(), 3);
+    assert_eq!(world.places.size(), 3);
+    assert_eq!(world.silences.len(), 3);
+    world.forget(&NodeId::Radio(2), later(100));
+    assert_eq!((world.log.len(), world.places.size(), world.silences.len()), (3, 2, 2));
+    world.pass_time(later(100).plus(LIFETIMES.tombstones));
+    assert_eq!(world.log.len(), 2, "the tombstone has fallen");
+    assert!(world.tombstones.is_empty() && world.tombstone_ages.is_empty());
+}
+
+#[test]
+fn a_batch_holds_one_change_a_node_from_the_tick_before_to_now() {
+    let mut world = World::new(LIFETIMES);
+    world.apply(&placed_at(1, 10.0, Stamp::heard(NOW)), NOW);
+    world.seal();
+    for minute in 1..=3 {
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let latitude = 10.0 + minute as f64;
+        world.apply(&placed_at(1, latitude, Stamp::heard(later(minute))), later(minute));
+    }
+    let batch = world.seal().unwrap();
+    assert_eq!(batch.changes.len(), 1);
+    let latitude =
+        |node: &Option<Arc<Node>>| node.as_ref().unwrap().position.unwrap().place.latitude();
+    let change = &batch.changes[0];
+    assert_eq!((latitude(&change.before), latitude(&change.after)), (10.0, 13.0));
+}
+
+#[test]
+fn a_node_forgotten_and_heard_again_in_one_tick_is_sent_whole() {
+    let mut world = World::new(LIFETIMES);
+    let mut named = heard(1, NOW);
+    named.info.long_name = Some("Hill".into());
+    world.apply(&named, NOW);
+    world.seal();
+    world.forget(&NodeId::Radio(1), later(1));
+    world.apply(&heard(1, later(1)), later(1));
+    let batch = world.seal().unwrap();
+    let kind = batch.changes[0].seen_through(&Filter::default());
+    assert_eq!(kind, Some(SightKind::Enter), "its old name is gone");
+}
+
+#[test]
+fn a_silent_node_turns_offline_and_then_leaves_and_one_that_speaks_does_neither() {
+    let mut world = World::new(LIFETIMES);
+    world.apply(&heard(1, NOW), NOW);
+    world.apply(&heard(2, NOW), NOW);
+    world.apply(&heard(2, later(60)), later(60));
+    world.pass_time(later(121));
+    let online = |world: &World, number| world.get(&NodeId::Radio(number)).unwrap().status.online;
+    assert!(!online(&world, 1) && online(&world, 2));
+    world.apply(&heard(1, later(122)), later(122));
+    assert!(online(&world, 1), "it is heard again");
+    world.pass_time(later(60).plus(LIFETIMES.forget_after));
+    assert!(world.get(&NodeId::Radio(2)).is_none());
+    assert!(world.get(&NodeId::Radio(1)).is_some());
+    world.pass_time(later(122).plus(LIFETIMES.forget_after));
+    assert!(world.is_empty());
+}
+
+#[test]
+fn a_node_whose_clock_runs_behind_still_moves_after_an_undated_position() {
+    let mut world = World::new(LIFETIMES);
+    let weeks_ago = NOW.minus(Duration::from_hours(24 * 48));
+    world.apply(&placed_at(1, 10.0, Stamp::heard(NOW)), NOW);
+    let dated = Stamp::dated(weeks_ago, later(1));
+    world.apply(&placed_at(1, 11.0, dated), later(1));
+    let latitude = |world: &World| {
+        world.get(&NodeId::Radio(1)).unwrap().position.unwrap().place.latitude().to_string()
+    };
+    assert_eq!(latitude(&world), "11");
+    let older = Stamp::dated(weeks_ago.minus(Duration::from_hours(1)), later(2));
+    world.apply(&placed_at(1, 12.0, older), later(2));
+    assert_eq!(latitude(&world), "11", "by the same clock it is older");
+}
+
+#[test]
+fn a_restored_world_knows_who_is_online_and_leaves_out_the_forgotten() {
+    let node = |number, minutes_ago: u64| {
+        Node::heard_first(&heard(number, NOW.minus(Duration::from_mins(minutes_ago))))
+    };
+    let nodes = vec![node(3, 60 * 48), node(2, 121), node(1, 5)];
+    let mut world = World::restore(LIFETIMES, nodes, Vec::new(), NOW);
+    assert!(!world.has_pending());
+    let online = |number| world.get(&NodeId::Radio(number)).map(|node| node.status.online);
+    assert_eq!((online(1), online(2), online(3)), (Some(true), Some(false), None));
+    world.pass_time(later(120));
+    let batch = world.seal().unwrap();
+    assert_eq!(batch.changes.len(), 1, "the first turns offline too");
+}
