@@ -209,8 +209,16 @@ async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Re
     metrics.register(&mut registry);
     let page =
         PageSettings { name: settings.map.map_name, map_style_url: settings.map.map_style_url };
-    let parts =
-        http::Parts { live, store: Arc::clone(&store), clock, vitals, registry, metrics, page };
+    let parts = http::Parts {
+        live,
+        store: Arc::clone(&store),
+        clock,
+        vitals,
+        registry,
+        metrics,
+        page,
+        pulse: http::Pulse::default(),
+    };
     let address = listener.local_addr()?;
     let stop = rooms.stop.clone().cancelled_owned();
     rooms.open("http", async move { Ok(http::serve(listener, parts, stop).await?) });

@@ -15,7 +15,7 @@ mod records;
 mod session;
 mod socket;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -44,6 +44,21 @@ pub struct PageSettings {
     pub map_style_url: Option<url::Url>,
 }
 
+/// How the server makes sure that clients live.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulse {
+    /// How often a client is asked for a sign of life.
+    pub heartbeat: Duration,
+    /// How long a client may be silent, or take nothing, before the server hangs up.
+    pub timeout: Duration,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { heartbeat: Duration::from_secs(30), timeout: Duration::from_mins(1) }
+    }
+}
+
 /// What this room is given to work with.
 pub struct Parts {
     /// The world.
@@ -60,6 +75,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What the page is told.
     pub page: PageSettings,
+    /// How clients are kept alive.
+    pub pulse: Pulse,
 }
 
 #[derive(Clone)]
@@ -72,6 +89,7 @@ struct AppState {
     metrics: Metrics,
     page: Arc<PageSettings>,
     page_policy: HeaderValue,
+    pulse: Pulse,
     sockets: TaskTracker,
 }
 
@@ -101,6 +119,7 @@ pub async fn serve(
             style.map(|url| url.origin().ascii_serialization()).as_deref(),
         ),
         page: Arc::new(parts.page),
+        pulse: parts.pulse,
         sockets: sockets.clone(),
     };
     // Small frames go out at once. A socket that cannot be told so still works.

@@ -28,12 +28,6 @@ use crate::{
     domain::Filter,
 };
 
-/// How often the server asks whether the client lives.
-const HEARTBEAT: Duration = Duration::from_secs(30);
-
-/// How long a client may be silent, or take nothing, before the server hangs up.
-const TIMEOUT: Duration = Duration::from_mins(1);
-
 /// Longest message from a client.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
@@ -127,8 +121,8 @@ impl Connection {
             epoch: live.epoch(),
             revision: live.revision().await?.0,
             tick_ms: live.tick_ms(),
-            heartbeat_ms: millis(HEARTBEAT),
-            timeout_ms: millis(TIMEOUT),
+            heartbeat_ms: millis(self.state.pulse.heartbeat),
+            timeout_ms: millis(self.state.pulse.timeout),
         });
         self.send(text(hello)).await?;
         if let Some(filter) = filter {
@@ -136,7 +130,7 @@ impl Connection {
             self.act(&viewer, action).await?;
         }
         let mut last_sign = Instant::now();
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval(self.state.pulse.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -155,7 +149,7 @@ impl Connection {
                     None => return Err(End::HangUp(CloseReason::GoingAway)),
                 },
                 _ = heartbeat.tick() => {
-                    if last_sign.elapsed() >= TIMEOUT {
+                    if last_sign.elapsed() >= self.state.pulse.timeout {
                         return Err(End::HangUp(CloseReason::TimedOut));
                     }
                     self.send(Message::Ping(Bytes::new())).await?;
@@ -205,13 +199,14 @@ impl Connection {
         self.patiently(async |socket| socket.feed(message).await).await
     }
 
-    /// Waits until the socket has taken what is written. A client that takes nothing for
-    /// [`TIMEOUT`] is given up.
+    /// Waits until the socket has taken what is written. A client that takes nothing
+    /// until the timeout is given up.
     async fn patiently(
         &mut self,
         write: impl AsyncFnOnce(&mut WebSocket) -> Result<(), axum::Error>,
     ) -> Result<(), End> {
-        match timeout(TIMEOUT, write(&mut self.socket)).await {
+        let patience = self.state.pulse.timeout;
+        match timeout(patience, write(&mut self.socket)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(End::HangUp(CloseReason::TimedOut)),

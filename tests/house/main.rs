@@ -8,6 +8,7 @@ mod conversation;
 mod durability;
 mod harness;
 mod live_view;
+mod pulse;
 mod questions;
 
 #[path = "../support/mosquitto.rs"]
