@@ -182,3 +182,34 @@ async fn many_nodes_come_in_parts_and_many_changes_in_one_tick() {
     assert_eq!(first["more"], true);
     screen.shows(|screen| screen.nodes.len() == 600).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_node_turns_offline_and_leaves_the_map_but_not_the_history() {
+    let folder = TempDir::new().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("geocast.db").display());
+    let mut geocast = Geocast::start(&[
+        "serve",
+        "--broker-listen",
+        "127.0.0.1:0",
+        "--database-url",
+        &database,
+        "--offline-after",
+        "2s",
+        "--forget-after",
+        "4s",
+    ])
+    .await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    let mut screen = geocast.look("?bbox=-10,38,-9,39").await;
+    screen.until("snapshot").await;
+    gateway.publish(TRUCK.at(LISBON.0, LISBON.1));
+    let enter = screen.until("node_enter").await;
+    assert_eq!(enter["nodes"][0]["online"], true);
+    let status = screen.until("node_status").await;
+    assert_eq!(status["nodes"][0]["online"], false);
+    let leave = screen.until("node_leave").await;
+    assert_eq!(leave["ids"], json!([TRUCK.id()]));
+    assert_eq!(geocast.ask(&format!("/api/nodes/{}", TRUCK.id())).await.0, 404);
+    let (_, page) = geocast.ask(&format!("/api/nodes/{}/positions", TRUCK.id())).await;
+    assert_eq!(page["positions"].as_array().unwrap().len(), 1);
+}
