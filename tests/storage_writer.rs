@@ -98,6 +98,12 @@ impl Store for FakeStore {
     async fn close(&self) {}
 }
 
+/// Runs the writer and what is done to it meanwhile. A test that waits for what never comes ends.
+async fn together(writer: Writer, script: impl Future<Output = ()>) -> Result<(), StoreError> {
+    let both = async { tokio::join!(writer.run(), script) };
+    tokio::time::timeout(Duration::from_secs(20), both).await.unwrap().0
+}
+
 /// The writer's surroundings.
 struct Desk {
     store: Arc<FakeStore>,
@@ -235,8 +241,7 @@ async fn what_comes_during_a_commit_goes_into_the_next_one_together() {
             desk.brings(id);
         }
     };
-    let (ended, ()) = tokio::join!(writer.run(), bring);
-    ended.unwrap();
+    together(writer, bring).await.unwrap();
     let commits: Vec<_> =
         store.events().into_iter().filter(|event| matches!(event, Event::Committed(_))).collect();
     assert_eq!(commits, [Event::Committed(1), Event::Committed(5)]);
@@ -272,8 +277,7 @@ async fn a_failing_store_is_tried_again_and_nothing_is_acknowledged_meanwhile() 
         let text = desk.scrape();
         assert!(text.contains("geocast_commit_failures_total 3\n"), "{text}");
     };
-    let (ended, ()) = tokio::join!(writer.run(), watch);
-    ended.unwrap();
+    together(writer, watch).await.unwrap();
     let settled = |id| Event::Settled(id, Outcome::Filed(Filed::Packet));
     let expected = [
         Event::Failed,
@@ -297,7 +301,7 @@ async fn a_store_that_fails_to_the_end_gives_up_when_stopping_and_acknowledges_n
         desk.trouble.wait_for(Option::is_some).await.unwrap();
         desk.stop.cancel();
     };
-    let (ended, ()) = tokio::join!(writer.run(), stop);
+    let ended = together(writer, stop).await;
     assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
     let events = store.events();
     assert!(events.len() > 2 && events.iter().all(|event| *event == Event::Failed), "{events:?}");
