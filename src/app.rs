@@ -324,10 +324,18 @@ async fn listen_to(
             Ok(Some(address))
         }
         Source::Brokers(Brokers { urls, ca, topics, client_id }) => {
+            let mut names = Vec::new();
             for url in &urls {
                 let url = MqttUrl::parse(url.expose().as_str())?;
                 let name = url.to_string();
-                let mut settings = MqttSettings::new(url, topics.clone(), client_id.clone());
+                // A broker keeps one session for one name: a second connection needs its own.
+                let earlier = names.iter().filter(|other| **other == name).count();
+                let client_id = match earlier {
+                    0 => client_id.clone(),
+                    earlier => format!("{client_id}-{}", earlier + 1),
+                };
+                names.push(name.clone());
+                let mut settings = MqttSettings::new(url, topics.clone(), client_id);
                 settings.ca.clone_from(&ca);
                 let (state, states) = watch::channel(ConnectionState::Connecting);
                 let stop = rooms.stop.clone();

@@ -28,6 +28,9 @@ use crate::{
     domain::Filter,
 };
 
+/// How long each step of a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Longest message from a client.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
@@ -74,8 +77,10 @@ async fn serve(state: AppState, socket: WebSocket, filter: Option<Filter>) {
     let mut connection = Connection { socket, state, session: Session::default() };
     let end = connection.converse(filter).instrument(span).await;
     debug!("a client is gone: {end:?}");
-    if let End::HangUp(reason) = end {
-        connection.hang_up(reason).await;
+    match end {
+        End::HangUp(reason) => connection.hang_up(reason).await,
+        End::Farewell => connection.see_off().await,
+        End::Gone => {}
     }
     connection.state.metrics.ws_connections.dec();
 }
@@ -85,7 +90,9 @@ async fn serve(state: AppState, socket: WebSocket, filter: Option<Filter>) {
 enum End {
     /// The server hangs up.
     HangUp(CloseReason),
-    /// The client hung up, or its connection broke.
+    /// The client hangs up.
+    Farewell,
+    /// The connection broke.
     Gone,
 }
 
@@ -163,7 +170,7 @@ impl Connection {
             Message::Text(text) => self.session.on_text(&text, self.state.clock.now()),
             Message::Binary(_) => Session::on_binary(),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            Message::Close(_) => return Err(End::Gone),
+            Message::Close(_) => return Err(End::Farewell),
         };
         self.act(viewer, action).await
     }
@@ -215,15 +222,18 @@ impl Connection {
 
     /// Says why, if the client still takes it, and waits a moment for its answer.
     async fn hang_up(&mut self, reason: CloseReason) {
-        const PATIENCE: Duration = Duration::from_secs(1);
         let frame = CloseFrame { code: reason.code(), reason: reason.text().into() };
-        let goodbye = async {
-            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.recv().await {}
-            }
-        };
-        // A client that does not answer loses nothing by it.
-        let _ = timeout(PATIENCE, goodbye).await;
+        let goodbye = self.socket.send(Message::Close(Some(frame)));
+        if matches!(timeout(GOODBYE, goodbye).await, Ok(Ok(()))) {
+            self.see_off().await;
+        }
+    }
+
+    /// Reads to the end, which is when both sides have said goodbye. A client that does not wait
+    /// for that loses nothing by it.
+    async fn see_off(&mut self) {
+        let to_the_end = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        drop(timeout(GOODBYE, to_the_end).await);
     }
 }
 

@@ -119,7 +119,7 @@ impl Broker {
     /// Serves until told to stop; then takes no more messages, waits until those taken are on
     /// disk and answered, and closes.
     pub async fn run(self, stop: CancellationToken) -> Result<(), BrokerError> {
-        let Self { mut inner, address, doorway, jobs } = self;
+        let Self { mut inner, doorway, jobs, .. } = self;
         let shutdown = inner.shutdown_handle();
         let mut ready = inner.ready_receiver();
         let failed = |error: MqttError| BrokerError::Failed(error.to_string());
@@ -127,7 +127,6 @@ impl Broker {
         // A shutdown asked for before the broker is ready is one that it does not hear.
         let stopped = async {
             drop(ready.wait_for(|ready| *ready).await);
-            info!("MQTT broker listens on {address}");
             stop.cancelled().await;
         };
         tokio::select! {

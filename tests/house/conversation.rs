@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use tempfile::TempDir;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 use crate::harness::{Gateway, Geocast, Radio};
 
@@ -86,4 +89,14 @@ async fn who_stops_the_server_says_goodbye_to_everybody() {
     let close = screen.closed().await.expect("a close frame");
     assert_eq!(u16::from(close.code), 1001);
     assert_eq!(screen.nodes.len(), 1, "the last batch came before the goodbye");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_is_answered() {
+    let folder = TempDir::new().unwrap();
+    let geocast = Geocast::with_broker(folder.path()).await;
+    let mut screen = geocast.look("").await;
+    let goodbye = CloseFrame { code: CloseCode::Normal, reason: "enough".into() };
+    screen.say_raw(Message::Close(Some(goodbye.clone()))).await;
+    assert_eq!(screen.closed().await, Some(goodbye), "the goodbye comes back");
 }
