@@ -21,7 +21,7 @@ CREATE INDEX packets_by_key ON packets (sender, packet_id, received_at);
 CREATE INDEX packets_by_time ON packets (received_at);
 
 CREATE TABLE receptions (
-    packet    INTEGER NOT NULL REFERENCES packets (id) ON DELETE CASCADE,
+    packet    INTEGER NOT NULL,
     gateway   TEXT    NOT NULL,
     arrived   INTEGER NOT NULL,
     snr_db    REAL,

@@ -103,7 +103,7 @@ pub struct LinkRow {
 
 /// A database that keeps packets, receptions, histories and the latest state of each node.
 ///
-/// Every implementation passes the same contract (`tests/storage_contract.rs`).
+/// Every implementation passes the same contract (`tests/storage_contract`).
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores a batch in one transaction, all or nothing, and says of each report what became of

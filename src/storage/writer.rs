@@ -52,8 +52,9 @@ pub struct Writer {
     /// what is not yet acknowledged. A capacity of 1000 or more lets commits grow to their full
     /// size; a job weighs about a kilobyte.
     pub jobs: mpsc::Receiver<Job>,
-    /// Where the patches of new packets go, in order, once they are committed. When this queue is full the writer waits, and with it
-    /// everything before it. When nobody listens any more, what is committed is only kept on disk.
+    /// Where the patches of new packets go, in order, once they are committed. When this queue is
+    /// full the writer waits, and with it everything before it. When nobody listens any more, what
+    /// is committed is only kept on disk.
     pub committed: mpsc::Sender<Vec<Patch>>,
     /// Why the last commit failed; none when the store is well. A message for the operator.
     pub trouble: watch::Sender<Option<String>>,

@@ -4,11 +4,12 @@ use std::sync::{Arc, LazyLock};
 
 use sqlx::{AssertSqlSafe, SqliteConnection, error::BoxDynError, sqlite::SqliteArguments};
 
-/// How many rows one statement takes. Few sizes, so that every statement stays prepared; 64 rows
-/// of the widest table need 1408 of the 32766 parameters that a statement may have.
-const SIZES: [usize; 3] = [64, 8, 1];
+/// How many rows one statement takes. Every statement is a round trip to the thread of the
+/// connection, and stays prepared, so there are few sizes. 256 rows of the widest table need 5632
+/// of the 32766 parameters that a statement may have.
+const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
-/// The statements that insert 64, 8, and 1 rows.
+/// The statements of a table, one for each size.
 pub(super) struct Insert([Arc<str>; SIZES.len()]);
 
 /// A row to be inserted.

@@ -53,4 +53,16 @@ mod tests {
             MIGRATIONS.iter().map(|(version, title, _)| format!("{version:04}_{title}.sql"));
         assert_eq!(files, listed.collect::<Vec<_>>());
     }
+
+    #[tokio::test]
+    async fn a_database_that_a_newer_program_wrote_is_refused() {
+        let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
+        run(&pool, Path::new("geocast.db")).await.unwrap();
+        run(&pool, Path::new("geocast.db")).await.unwrap();
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
+                     execution_time) VALUES (9999, 'later', TRUE, x'00', 0)";
+        sqlx::query(newer).execute(&pool).await.unwrap();
+        let message = run(&pool, Path::new("geocast.db")).await.unwrap_err().to_string();
+        assert!(message.contains("geocast.db: a newer version"), "{message}");
+    }
 }

@@ -3,20 +3,20 @@
 use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use sqlx::{
-    Arguments as _, SqliteConnection, SqlitePool,
-    error::BoxDynError,
-    sqlite::{SqliteArguments, SqliteRow},
+    Arguments as _, SqliteConnection, SqlitePool, error::BoxDynError, sqlite::SqliteArguments,
 };
 
 use super::{
-    columns::Columns,
+    columns::corrupt,
     failed,
     insert::{Insert, Row, insert},
     rows::bind_position,
 };
 use crate::{
-    domain::{Info, Node, NodeId, Patch, Stamp, Status, Timestamp},
+    domain::{Info, Network, Node, NodeId, Patch, Place, Position, Stamp, Status, Timestamp},
     storage::{StoreError, state},
 };
 
@@ -38,12 +38,13 @@ pub(super) async fn heard_since(
     since: Timestamp,
 ) -> Result<Vec<Node>, StoreError> {
     const SQL: &str = concat!(
-        "SELECT ",
+        "SELECT json_array(",
         columns!(),
-        " FROM nodes WHERE last_heard >= ?1 ORDER BY last_heard, id"
+        ") FROM nodes WHERE last_heard >= ?1 ORDER BY last_heard, id"
     );
-    let rows = sqlx::query(SQL).bind(since.as_millis()).fetch_all(pool).await.map_err(failed)?;
-    rows.iter().map(node).collect()
+    let rows: Vec<String> =
+        sqlx::query_scalar(SQL).bind(since.as_millis()).fetch_all(pool).await.map_err(failed)?;
+    rows.iter().map(|row| saved::<SavedNode<'_>>(row)?.try_into()).collect()
 }
 
 /// Merges `patches`, in order, into the states of their nodes: each node is read once and written
@@ -73,47 +74,112 @@ pub(super) async fn merge(
     insert(connection, &rows).await.map_err(failed)
 }
 
+/// Reads nodes as one row: the driver wakes a thread for every row, which costs more than JSON.
 async fn read(connection: &mut SqliteConnection, ids: &[String]) -> Result<Vec<Node>, StoreError> {
-    const SQL: &str =
-        concat!("SELECT ", columns!(), " FROM nodes WHERE id IN (SELECT value FROM json_each(?1))");
+    const SQL: &str = concat!(
+        "SELECT json_group_array(json_array(",
+        columns!(),
+        ")) FROM nodes WHERE id IN (SELECT value FROM json_each(?1))"
+    );
     let ids = serde_json::to_string(ids).expect("texts always have a JSON form");
-    let rows = sqlx::query(SQL).bind(ids).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(node).collect()
+    let all: String =
+        sqlx::query_scalar(SQL).bind(ids).fetch_one(connection).await.map_err(failed)?;
+    saved::<Vec<SavedNode<'_>>>(&all)?.into_iter().map(TryInto::try_into).collect()
+}
+
+fn saved<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|error| corrupt("node", format!("{json} ({error})")))
+}
+
+/// The columns, in their order.
+#[derive(Deserialize)]
+struct SavedNode<'a> {
+    id: String,
+    network: String,
+    last_heard: i64,
+    short_name: Option<Box<str>>,
+    long_name: Option<Box<str>>,
+    hw_model: Option<Box<str>>,
+    role: Option<Box<str>>,
+    firmware: Option<Box<str>>,
+    channel: Option<Box<str>>,
+    info_heard: Option<i64>,
+    position_time: Option<i64>,
+    position_heard: Option<i64>,
+    position_own_clock: Option<i64>,
+    latitude_e7: Option<i32>,
+    longitude_e7: Option<i32>,
+    altitude_m: Option<i32>,
+    #[serde(borrow)]
+    ground_speed_kmh: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ground_track_deg: Option<&'a RawValue>,
+    sats_in_view: Option<u32>,
+    precision_bits: Option<u8>,
+    telemetry: Option<String>,
+    links: Option<String>,
+}
+
+impl SavedNode<'_> {
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        let Some(time) = self.position_time else { return Ok(None) };
+        let missing = || corrupt("position", format!("of {}", self.id));
+        let heard = self.position_heard.ok_or_else(missing)?;
+        let latitude_e7 = self.latitude_e7.ok_or_else(missing)?;
+        let longitude_e7 = self.longitude_e7.ok_or_else(missing)?;
+        Ok(Some(Position {
+            place: Place::from_e7(latitude_e7, longitude_e7).ok().ok_or_else(missing)?,
+            altitude_m: self.altitude_m,
+            ground_speed_kmh: single(self.ground_speed_kmh)?,
+            ground_track_deg: single(self.ground_track_deg)?,
+            sats_in_view: self.sats_in_view,
+            precision_bits: self.precision_bits,
+            stamp: Stamp {
+                time: Timestamp::from_millis(time),
+                heard: Timestamp::from_millis(heard),
+                own_clock: self.position_own_clock.ok_or_else(missing)? != 0,
+            },
+        }))
+    }
 }
 
 /// A node as it was when it was written. Whether it is online is for the world to say.
-fn node(row: &SqliteRow) -> Result<Node, StoreError> {
-    let mut columns = Columns::of(row);
-    let id = columns.node_id()?;
-    let network = columns.network()?;
-    let status = Status { online: true, last_heard: columns.timestamp()? };
-    let info = Info {
-        short_name: columns.optional_text()?,
-        long_name: columns.optional_text()?,
-        hw_model: columns.optional_text()?,
-        role: columns.optional_text()?,
-        firmware: columns.optional_text()?,
-        channel: columns.optional_text()?,
+impl TryFrom<SavedNode<'_>> for Node {
+    type Error = StoreError;
+
+    fn try_from(saved: SavedNode<'_>) -> Result<Self, StoreError> {
+        let position = saved.position()?;
+        let telemetry = saved.telemetry.as_deref().map(state::telemetry_from_json).transpose()?;
+        let links = saved.links.as_deref().map(state::links_from_json).transpose()?;
+        let last_heard = Timestamp::from_millis(saved.last_heard);
+        let info = Info {
+            short_name: saved.short_name,
+            long_name: saved.long_name,
+            hw_model: saved.hw_model,
+            role: saved.role,
+            firmware: saved.firmware,
+            channel: saved.channel,
+        };
+        Ok(Self {
+            network: Network::named(&saved.network)
+                .ok_or_else(|| corrupt("network", saved.network))?,
+            id: saved.id.parse().ok().ok_or_else(|| corrupt("node id", saved.id))?,
+            info: Arc::new(info),
+            info_stamp: Stamp::heard(saved.info_heard.map_or(NEVER, Timestamp::from_millis)),
+            position,
+            telemetry: telemetry.map(Arc::new).unwrap_or_default(),
+            status: Status { online: true, last_heard },
+            links: links.map(Arc::new),
+        })
+    }
+}
+
+/// A number that was written with single precision.
+fn single(number: Option<&RawValue>) -> Result<Option<f32>, StoreError> {
+    let read = |number: &RawValue| {
+        number.get().parse().ok().ok_or_else(|| corrupt("number", number.get()))
     };
-    let info_heard = columns.optional_timestamp()?.unwrap_or(NEVER);
-    let position = if let Some(time) = columns.optional_timestamp()? {
-        Some(columns.position(time)?)
-    } else {
-        columns.skip(POSITION_COLUMNS - 1);
-        None
-    };
-    let telemetry = columns.take::<Option<&str>>()?.map(state::telemetry_from_json).transpose()?;
-    let links = columns.take::<Option<&str>>()?.map(state::links_from_json).transpose()?;
-    Ok(Node {
-        id,
-        network,
-        info: Arc::new(info),
-        info_stamp: Stamp::heard(info_heard),
-        position,
-        telemetry: telemetry.map(Arc::new).unwrap_or_default(),
-        status,
-        links: links.map(Arc::new),
-    })
+    number.map(read).transpose()
 }
 
 /// When the names of a node were stated that never stated any.
@@ -127,7 +193,7 @@ impl Row for NodeRow {
             let all = columns!().split(", ").skip(1);
             let set: Vec<_> = all.map(|column| format!("{column} = excluded.{column}")).collect();
             Insert::new(
-                concat!("INSERT INTO nodes (", columns!(), ")"),
+                concat!("INSERT OR ROLLBACK INTO nodes (", columns!(), ")"),
                 &format!("ON CONFLICT (id) DO UPDATE SET {}", set.join(", ")),
             )
         });

@@ -36,7 +36,7 @@ impl Row for PacketRow<'_> {
     const INSERT: &'static LazyLock<Insert> = {
         static INSERT: LazyLock<Insert> = LazyLock::new(|| {
             Insert::new(
-                "INSERT INTO packets (id, network, sender, packet_id, received_at, port, channel, \
+                "INSERT OR ROLLBACK INTO packets (id, network, sender, packet_id, received_at, port, channel, \
                  addressee, payload)",
                 "",
             )
@@ -62,7 +62,7 @@ impl Row for ReceptionRow<'_> {
     const INSERT: &'static LazyLock<Insert> = {
         static INSERT: LazyLock<Insert> = LazyLock::new(|| {
             Insert::new(
-                "INSERT INTO receptions (packet, gateway, arrived, snr_db, rssi_dbm, hop_start, \
+                "INSERT OR ROLLBACK INTO receptions (packet, gateway, arrived, snr_db, rssi_dbm, hop_start, \
                  hop_limit)",
                 "",
             )
@@ -86,7 +86,7 @@ impl Row for PositionRow<'_> {
     const INSERT: &'static LazyLock<Insert> = {
         static INSERT: LazyLock<Insert> = LazyLock::new(|| {
             Insert::new(
-                "INSERT INTO positions (packet, node, time, heard, own_clock, latitude_e7, \
+                "INSERT OR ROLLBACK INTO positions (packet, node, time, heard, own_clock, latitude_e7, \
                  longitude_e7, altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view, \
                  precision_bits)",
                 "",
@@ -107,7 +107,7 @@ impl Row for ReadingsRow<'_> {
     const INSERT: &'static LazyLock<Insert> = {
         static INSERT: LazyLock<Insert> = LazyLock::new(|| {
             Insert::new(
-                "INSERT INTO telemetry (packet, node, time, heard, own_clock, section, readings)",
+                "INSERT OR ROLLBACK INTO telemetry (packet, node, time, heard, own_clock, section, readings)",
                 "",
             )
         });
@@ -130,7 +130,7 @@ impl Row for MessageRow<'_> {
     const INSERT: &'static LazyLock<Insert> = {
         static INSERT: LazyLock<Insert> = LazyLock::new(|| {
             Insert::new(
-                "INSERT INTO messages (packet, network, packet_id, sender, channel, text, time, \
+                "INSERT OR ROLLBACK INTO messages (packet, network, packet_id, sender, channel, text, time, \
                  waypoint_id, waypoint_latitude_e7, waypoint_longitude_e7, waypoint_description, \
                  waypoint_icon, waypoint_expires)",
                 "",
@@ -161,7 +161,10 @@ impl Row for MessageRow<'_> {
 impl Row for ObservedRow<'_> {
     const INSERT: &'static LazyLock<Insert> = {
         static INSERT: LazyLock<Insert> = LazyLock::new(|| {
-            Insert::new("INSERT INTO links (packet, from_node, to_node, time, snr_db, source)", "")
+            Insert::new(
+                "INSERT OR ROLLBACK INTO links (packet, from_node, to_node, time, snr_db, source)",
+                "",
+            )
         });
         &INSERT
     };

@@ -1,0 +1,87 @@
+//! What is particular to a database in a file.
+
+use geocast::{
+    domain::{Filed, Node, Position, Stamp},
+    storage,
+};
+
+use crate::{
+    House,
+    reports::{NOON, commit, full, nodes, of, position},
+};
+
+async fn refusal(url: &str) -> String {
+    match storage::open(url).await {
+        Ok(_) => panic!("{url} was opened"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_place_without_a_directory_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let absent = directory.path().join("absent");
+    let message = refusal(&format!("sqlite:{}", absent.join("geocast.db").display())).await;
+    assert!(message.contains(&format!("{} is not a directory", absent.display())), "{message}");
+    let message = refusal(&format!("sqlite:{}", directory.path().display())).await;
+    assert!(message.contains("it is a directory"), "{message}");
+    assert!(!message.contains('\n'), "{message}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("letter.txt");
+    std::fs::write(&path, "Dear reader, this is a letter and not a database.\n".repeat(100))
+        .unwrap();
+    let message = refusal(&format!("sqlite:{}", path.display())).await;
+    assert!(message.contains("letter.txt") && !message.contains('\n'), "{message}");
+}
+
+#[tokio::test]
+async fn a_name_with_a_nul_and_a_speed_without_end_are_kept() {
+    let store = storage::open("sqlite::memory:").await.unwrap();
+    let mut report = full(1, 1, NOON);
+    report.patch.info.long_name = Some("a\0b\u{1}\u{7f}\u{ffff}".into());
+    let endless =
+        Position { ground_speed_kmh: Some(f32::INFINITY), ..position(1, Stamp::heard(NOON)) };
+    report.patch.position = Some(endless);
+    commit(&store, std::slice::from_ref(&report)).await;
+    let mut expected = Node::heard_first(&report.patch);
+    expected.merge(&report.patch);
+    assert_eq!(nodes(&store).await, std::slice::from_ref(&expected));
+    report.packet.key.id = 2;
+    commit(&store, &[report]).await;
+    assert_eq!(nodes(&store).await, [expected]);
+    assert_eq!(store.positions(&of(1)).await.unwrap().records, [endless; 2]);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_until_the_first_has_closed() {
+    let house = House::sqlite();
+    let store = house.open().await;
+    let message = refusal(&house.url).await;
+    assert!(message.contains("another process uses it"), "{message}");
+    store.close().await;
+    house.open().await;
+}
+
+#[tokio::test]
+async fn a_database_in_memory_keeps_the_basics_while_it_is_open() {
+    let store = storage::open("sqlite::memory:").await.unwrap();
+    let other = storage::open("sqlite://:memory:").await.unwrap();
+    let report = full(1, 1, NOON);
+    assert_eq!(commit(&store, std::slice::from_ref(&report)).await, [Filed::Packet]);
+    assert_eq!(commit(&store, &[report]).await, [Filed::Duplicate]);
+    assert_eq!(nodes(&store).await.len(), 1);
+    assert_eq!(nodes(&other).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_url_that_names_no_database_is_refused_without_its_secrets() {
+    for url in ["postgres://map:hunter2@db/map", "geocast.db", "sqlite:", "sqlite:a.db?mode=ro"] {
+        let message = refusal(url).await;
+        assert!(message.contains("sqlite:PATH") && !message.contains("hunter2"), "{message}");
+    }
+    assert!(refusal("postgres://map:hunter2@db/map").await.contains("postgres"));
+}

@@ -1,0 +1,86 @@
+//! What every store keeps to. The functions speak to `dyn Store` only; the list at the end runs
+//! each of them on every database.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod file;
+mod histories;
+mod model;
+mod packets;
+mod reports;
+mod states;
+
+use std::sync::Arc;
+
+use geocast::storage::{self, Store};
+use tempfile::TempDir;
+
+/// A database of its own for one test.
+struct House {
+    url: String,
+    _directory: TempDir,
+}
+
+impl House {
+    fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("geocast.db").display());
+        Self { url, _directory: directory }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        storage::open(&self.url).await.unwrap()
+    }
+}
+
+/// The contract, run on one database.
+macro_rules! contract {
+    ($database:ident: $($module:ident: { $($name:ident),+ $(,)? })+) => {
+        mod $database {
+            use super::House;
+
+            $($(#[tokio::test]
+            async fn $name() {
+                crate::$module::$name(&House::$database()).await;
+            })+)+
+
+            #[test]
+            fn any_batches_and_stops_come_to_the_same() {
+                crate::model::any_batches_and_stops_come_to_the_same(House::$database);
+            }
+        }
+    };
+    (every database: $($names:tt)+) => {
+        contract!(sqlite: $($names)+);
+    };
+}
+
+contract!(every database:
+    packets: {
+        the_first_copy_is_a_packet_and_the_others_are_receptions,
+        a_further_copy_changes_no_state,
+        two_senders_may_use_the_same_packet_id,
+        every_packet_id_of_64_bits_is_kept_apart,
+        a_packet_id_stands_for_another_packet_after_the_window,
+        the_window_holds_when_the_clock_goes_back,
+        a_redelivered_packet_is_stored_once_however_long_the_server_was_away,
+        a_batch_larger_than_any_statement_is_stored,
+    }
+    states: {
+        an_empty_store_answers,
+        a_closed_store_refuses,
+        a_state_is_what_the_packets_merge_to,
+        an_older_position_goes_to_the_history_only,
+        every_field_comes_back_as_it_was,
+        a_node_with_any_name_is_kept,
+        the_world_is_loaded_oldest_first,
+        opening_again_keeps_everything,
+        readers_and_the_writer_work_at_once,
+    }
+    histories: {
+        a_history_is_paged_without_gaps_or_repeats,
+        new_records_do_not_disturb_the_pages_that_follow,
+        a_history_begins_at_from_and_ends_before_to,
+        links_are_found_from_either_end,
+        a_cursor_that_nobody_gave_is_refused,
+    }
+);
