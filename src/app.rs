@@ -189,7 +189,7 @@ async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Re
     let (jobs_in, jobs) = mpsc::channel(JOBS);
     let (committed_in, committed) = mpsc::channel(COMMITTED);
 
-    let store = storage::open(&settings.database_url).await?;
+    let store = storage::open(&settings.database_url, settings.map.forget_after).await?;
     let (live, broadcaster) = world(&*store, &settings.map, &clock, &mut registry).await?;
     let listener = TcpListener::bind(settings.listen)
         .await

@@ -1,6 +1,6 @@
 //! What is known of a node, and how a packet changes it.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
@@ -252,6 +252,11 @@ impl Node {
             status: Status { online: true, last_heard: patch.heard },
             links: None,
         }
+    }
+
+    /// Whether it has been silent for so long by `now` that nothing is known of it any more.
+    pub fn is_forgotten(&self, forget_after: Duration, now: Timestamp) -> bool {
+        self.status.last_heard.plus(forget_after) <= now
     }
 
     /// Takes in what `patch` says and names the groups that changed: in each, the newest source

@@ -7,7 +7,7 @@ mod sqlite;
 mod state;
 mod writer;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -108,7 +108,8 @@ pub struct LinkRow {
 pub trait Store: Send + Sync {
     /// Stores a batch in one transaction, all or nothing, and says of each report what became of
     /// it. Idempotent: a reception stored before is not stored again. The state of a node takes
-    /// in the first copy of each packet, in the order of the batch.
+    /// in the first copy of each packet, in the order of the batch; that of a node silent for as
+    /// long as nodes are remembered starts anew, as it does in the world.
     async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError>;
 
     /// The nodes heard at or after `since`, and the newest `messages` messages.
@@ -135,7 +136,7 @@ pub trait Store: Send + Sync {
 
 /// Opens the database of this URL and brings its schema up to date: `sqlite:PATH`,
 /// `sqlite://PATH`, or `sqlite::memory:` for one that is gone when it is closed.
-pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(url: &str, forget_after: Duration) -> Result<Arc<dyn Store>, StoreError> {
     let unsupported = |reason: &str| Err(StoreError::UnsupportedUrl(reason.to_owned()));
     let Some((scheme, rest)) = url.split_once(':') else {
         return unsupported("it has no scheme");
@@ -148,8 +149,8 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     }
     match rest.strip_prefix("//").unwrap_or(rest) {
         "" => unsupported("it has no path"),
-        ":memory:" => Ok(Arc::new(sqlite::SqliteStore::in_memory().await?)),
+        ":memory:" => Ok(Arc::new(sqlite::SqliteStore::in_memory(forget_after).await?)),
         path if path.contains('?') => unsupported("it has parameters"),
-        path => Ok(Arc::new(sqlite::SqliteStore::open(path.as_ref()).await?)),
+        path => Ok(Arc::new(sqlite::SqliteStore::open(path.as_ref(), forget_after).await?)),
     }
 }

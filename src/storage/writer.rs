@@ -80,11 +80,11 @@ impl Writer {
             let reports: Vec<&Report> =
                 batch.iter().filter_map(|job| job.report.as_ref()).collect();
             let filed = self.commit(&reports).await?;
-            self.waiting_since.send_replace(None);
             let patches = self.settle(&mut batch, filed);
             if !patches.is_empty() && self.committed.send(patches).await.is_err() {
                 info!("nobody listens to what is committed any more");
             }
+            self.waiting_since.send_replace(None);
         }
         Ok(())
     }

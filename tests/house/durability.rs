@@ -27,6 +27,33 @@ async fn a_restart_shows_the_map_at_once() {
     assert_eq!(snapshot["messages"][0]["text"], "still here");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_node_that_speaks_again_looks_the_same_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("geocast.db").display());
+    let arguments = [
+        "serve",
+        "--broker-listen",
+        "127.0.0.1:0",
+        "--database-url",
+        &database,
+        "--forget-after",
+        "3s",
+    ];
+    let mut geocast = Geocast::start(&arguments).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    let mut screen = geocast.look("?types=node").await;
+    gateway.publish(Radio(1).named("Hill", "H"));
+    screen.until("node_leave").await;
+    gateway.publish(Radio(1).text("back"));
+    let (_, before) = geocast.ask("/api/nodes/!00000001").await;
+    assert_eq!(before["longName"], Value::Null, "it starts anew");
+    geocast.stop().await;
+    let geocast = Geocast::start(&arguments[..5]).await;
+    let (_, after) = geocast.ask("/api/nodes/!00000001").await;
+    assert_eq!(after, before);
+}
+
 /// The broker acknowledges only what is on disk, so what a gateway saw acknowledged is there after
 /// a kill, and what it sends again because it did not is counted once.
 #[tokio::test(flavor = "multi_thread")]

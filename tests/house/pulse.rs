@@ -54,7 +54,7 @@ async fn who_gives_no_sign_of_life_is_asked_and_then_hung_up_on() {
     let address = listener.local_addr().unwrap();
     let parts = Parts {
         live,
-        store: storage::open("sqlite::memory:").await.unwrap(),
+        store: storage::open("sqlite::memory:", DEADLINE).await.unwrap(),
         clock,
         vitals: Vec::new(),
         registry: Registry::default(),

@@ -6,12 +6,12 @@ use geocast::{
 };
 
 use crate::{
-    House,
+    FORGET_AFTER, House,
     reports::{NOON, commit, full, nodes, of, position},
 };
 
 async fn refusal(url: &str) -> String {
-    match storage::open(url).await {
+    match storage::open(url, FORGET_AFTER).await {
         Ok(_) => panic!("{url} was opened"),
         Err(error) => error.to_string(),
     }
@@ -40,7 +40,7 @@ async fn what_is_no_database_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_name_with_a_nul_and_a_speed_without_end_are_kept() {
-    let store = storage::open("sqlite::memory:").await.unwrap();
+    let store = storage::open("sqlite::memory:", FORGET_AFTER).await.unwrap();
     let mut report = full(1, 1, NOON);
     report.patch.info.long_name = Some("a\0b\u{1}\u{7f}\u{ffff}".into());
     let endless =
@@ -68,8 +68,8 @@ async fn a_second_process_is_refused_until_the_first_has_closed() {
 
 #[tokio::test]
 async fn a_database_in_memory_keeps_the_basics_while_it_is_open() {
-    let store = storage::open("sqlite::memory:").await.unwrap();
-    let other = storage::open("sqlite://:memory:").await.unwrap();
+    let store = storage::open("sqlite::memory:", FORGET_AFTER).await.unwrap();
+    let other = storage::open("sqlite://:memory:", FORGET_AFTER).await.unwrap();
     let report = full(1, 1, NOON);
     assert_eq!(commit(&store, std::slice::from_ref(&report)).await, [Filed::Packet]);
     assert_eq!(commit(&store, &[report]).await, [Filed::Duplicate]);

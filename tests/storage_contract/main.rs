@@ -9,10 +9,13 @@ mod packets;
 mod reports;
 mod states;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use geocast::storage::{self, Store};
 use tempfile::TempDir;
+
+/// How long a node may be silent before its state starts anew.
+const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// A database of its own for one test.
 struct House {
@@ -28,7 +31,7 @@ impl House {
     }
 
     async fn open(&self) -> Arc<dyn Store> {
-        storage::open(&self.url).await.unwrap()
+        storage::open(&self.url, FORGET_AFTER).await.unwrap()
     }
 }
 
@@ -68,7 +71,7 @@ contract!(every database:
     states: {
         an_empty_store_answers,
         a_closed_store_refuses,
-        a_state_is_what_the_packets_merge_to,
+        a_state_is_what_the_packets_merge_to, a_node_silent_for_too_long_starts_anew,
         an_older_position_goes_to_the_history_only,
         every_field_comes_back_as_it_was,
         a_node_with_any_name_is_kept,

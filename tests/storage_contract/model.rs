@@ -17,7 +17,7 @@ use geocast::{
 use proptest::prelude::*;
 
 use crate::{
-    House,
+    FORGET_AFTER, House,
     reports::{NOON, SECOND, all, commit, nodes, position, report},
 };
 
@@ -90,6 +90,9 @@ impl Model {
             received_at: reception.arrived,
             away: Duration::ZERO,
             gateways: BTreeSet::from([reception.gateway.clone()]),
+        });
+        self.nodes.retain(|id, held| {
+            *id != patch.node || !held.is_forgotten(FORGET_AFTER, reception.arrived)
         });
         let node = self.nodes.entry(patch.node.clone());
         node.or_insert_with(|| Node::heard_first(patch)).merge(patch);

@@ -8,7 +8,7 @@ use geocast::{
 };
 
 use crate::{
-    House,
+    FORGET_AFTER, House,
     model::everything,
     reports::{ANYTIME, NOON, after, all, at, commit, full, latitudes, message, nodes, of, report},
 };
@@ -40,6 +40,17 @@ pub(crate) async fn a_state_is_what_the_packets_merge_to(house: &House) {
     let mut second = Node::heard_first(&reports[2].patch);
     second.merge(&reports[2].patch);
     assert_eq!(nodes(&store).await, [first, second]);
+}
+
+pub(crate) async fn a_node_silent_for_too_long_starts_anew(house: &House) {
+    let store = house.open().await;
+    let (before, back) = (full(1, 1, NOON), report(1, 2, 1, NOON.plus(FORGET_AFTER)));
+    commit(&store, &[before]).await;
+    commit(&store, std::slice::from_ref(&back)).await;
+    let mut anew = Node::heard_first(&back.patch);
+    anew.merge(&back.patch);
+    assert_eq!(nodes(&store).await, [anew]);
+    assert_eq!(store.positions(&of(1)).await.unwrap().records.len(), 1, "the history stays");
 }
 
 pub(crate) async fn an_older_position_goes_to_the_history_only(house: &House) {

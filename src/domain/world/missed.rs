@@ -57,7 +57,8 @@ impl World {
         if held != wanted {
             self.rests_between(held, wanted, cursor, &mut missed);
         }
-        missed.messages = self.messages_after(wanted, Some(cursor));
+        // What was said where the client did not look is as new to it as what was said since.
+        missed.messages = self.messages_after(wanted, Some(cursor).filter(|_| held == wanted));
         Some(missed)
     }
 

@@ -158,9 +158,14 @@ impl World {
 
     /// Takes in what a packet says. What is no news leaves no trace: no revision, no change.
     pub fn apply(&mut self, patch: &Patch, now: Timestamp) {
+        let forget_after = self.lifetimes.forget_after;
+        // Also when nobody has looked at its silence since: storage starts it anew, too.
+        if self.get(&patch.node).is_some_and(|held| held.is_forgotten(forget_after, now)) {
+            self.forget(&patch.node, now);
+        }
         let known = self.nodes.contains_key(&patch.node);
         // Packets of a node long silent are history: without this they would come and go at once.
-        if !known && patch.heard <= now.minus(self.lifetimes.forget_after) {
+        if !known && patch.heard <= now.minus(forget_after) {
             return;
         }
         if !known {
@@ -196,7 +201,7 @@ impl World {
             let Some(entry) = self.nodes.get(&id) else { continue };
             let before = Arc::clone(&entry.node);
             let last_heard = before.status.last_heard;
-            if last_heard.plus(self.lifetimes.forget_after) <= now {
+            if before.is_forgotten(self.lifetimes.forget_after, now) {
                 self.forget(&id, now);
                 continue;
             }
@@ -297,7 +302,8 @@ impl World {
         self.log.insert(revision, id.clone());
         let look_at = self.look_at(&node);
         self.silences.insert((look_at, id.clone()));
-        self.note_pending(id, None, Groups::ALL, tombstone.is_some());
+        // Only counts if it was there at the last tick.
+        self.note_pending(id, None, Groups::ALL, true);
         let entry =
             Entry { node: Arc::new(node), changed: Changed::all(revision), revision, look_at };
         self.nodes.insert(id.clone(), entry);

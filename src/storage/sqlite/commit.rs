@@ -1,5 +1,7 @@
 //! One batch, one transaction.
 
+use std::time::Duration;
+
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
@@ -51,10 +53,11 @@ impl SqliteStore {
             absences.note(absence);
         }
         let mut connection = self.writer.acquire().await.map_err(failed)?;
-        let filed = transaction(&mut connection, batch, &absences, absence).await;
+        let filed =
+            transaction(&mut connection, batch, &absences, absence, self.forget_after).await;
         if filed.is_ok() {
             *journal = Journal { absences, last_before_start: None };
-        } else if !self.in_memory {
+        } else if self.file.is_some() {
             // SQLite may have rolled back by itself, which the driver does not see: it would
             // think itself inside a transaction for ever. A new connection knows better.
             drop(connection.close().await);
@@ -68,6 +71,7 @@ async fn transaction(
     batch: &[&Report],
     absences: &Absences,
     absence: Option<Absence>,
+    forget_after: Duration,
 ) -> Result<Vec<Filed>, StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let mut filing = look_up(&mut transaction, batch, absences).await?;
@@ -85,8 +89,8 @@ async fn transaction(
         }
     }
     write(&mut transaction, &packets, &receptions, absence).await.map_err(failed)?;
-    let patches: Vec<_> = packets.iter().map(|PacketRow(_, report)| &report.patch).collect();
-    nodes::merge(&mut transaction, &patches).await?;
+    let new: Vec<_> = packets.iter().map(|PacketRow(_, report)| *report).collect();
+    nodes::merge(&mut transaction, &new, forget_after).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(filed)
 }
@@ -192,7 +196,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_stores_nothing_and_the_next_attempt_everything() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("geocast.db")).await.unwrap();
+        let store =
+            SqliteStore::open(&directory.path().join("geocast.db"), Duration::MAX).await.unwrap();
         let reports: Vec<_> = (0..500).map(report).collect();
         let batch: Vec<_> = reports.iter().collect();
         store.commit(&batch[..1]).await.unwrap();

@@ -10,6 +10,7 @@ mod rows;
 
 use std::{
     fs::{File, TryLockError},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
@@ -39,7 +40,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
-    in_memory: bool,
+    /// Where the file is, if it is not in memory, and its number: another file in its place is another database.
+    file: Option<(PathBuf, u64)>,
+    /// A node silent for this long starts anew.
+    forget_after: Duration,
     journal: tokio::sync::Mutex<Journal>,
     /// The lock on the file; none for a database in memory, and once closed.
     lock: Mutex<Option<File>>,
@@ -56,7 +60,7 @@ struct Journal {
 
 impl SqliteStore {
     /// Opens the database in this file, which is created if the directory is there.
-    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) async fn open(path: &Path, forget_after: Duration) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let failed = |error: sqlx::Error| StoreError::Open {
             path: path.display().to_string(),
@@ -87,21 +91,24 @@ impl SqliteStore {
             .connect_with(options.read_only(true))
             .await
             .map_err(failed)?;
-        Self::start(writer, readers, Some(lock)).await
+        let inode = std::fs::metadata(path).ok().map(|file| file.ino());
+        let file = inode.map(|inode| (path.to_owned(), inode));
+        let store = Self::start(writer, readers, forget_after).await?;
+        Ok(Self { file, lock: Mutex::new(Some(lock)), ..store })
     }
 
     /// A database that is gone when it is closed. Its one connection reads as well.
-    pub(super) async fn in_memory() -> Result<Self, StoreError> {
+    pub(super) async fn in_memory(forget_after: Duration) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
         let only = only_connection(options).await.map_err(failed)?;
         migrations::run(&only, Path::new(":memory:")).await?;
-        Self::start(only.clone(), only, None).await
+        Self::start(only.clone(), only, forget_after).await
     }
 
     async fn start(
         writer: SqlitePool,
         readers: SqlitePool,
-        lock: Option<File>,
+        forget_after: Duration,
     ) -> Result<Self, StoreError> {
         let spans =
             sqlx::query("SELECT began_at, ended_at FROM absences ORDER BY ended_at DESC LIMIT 100")
@@ -125,11 +132,12 @@ impl SqliteStore {
             last_before_start: last.map(Timestamp::from_millis),
         };
         Ok(Self {
-            in_memory: lock.is_none(),
             writer,
             readers,
+            file: None,
+            forget_after,
             journal: journal.into(),
-            lock: Mutex::new(lock),
+            lock: Mutex::new(None),
         })
     }
 }
@@ -169,6 +177,12 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        if let Some((path, inode)) = &self.file
+            && !tokio::fs::metadata(path).await.is_ok_and(|file| file.ino() == *inode)
+        {
+            let reason = format!("the file {} was removed or replaced", path.display());
+            return Err(StoreError::Unavailable(reason));
+        }
         let schema = sqlx::query_scalar::<_, i64>("PRAGMA schema_version");
         schema.fetch_one(&self.readers).await.map(drop).map_err(failed)
     }

@@ -1,5 +1,7 @@
 //! The latest state of the nodes.
 
+use std::time::Duration;
+
 use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashMap;
@@ -16,7 +18,7 @@ use super::{
     rows::bind_position,
 };
 use crate::{
-    domain::{Info, Network, Node, NodeId, Patch, Place, Position, Stamp, Status, Timestamp},
+    domain::{Info, Network, Node, NodeId, Place, Position, Report, Stamp, Status, Timestamp},
     storage::{StoreError, state},
 };
 
@@ -47,18 +49,19 @@ pub(super) async fn heard_since(
     rows.iter().map(|row| saved::<SavedNode<'_>>(row)?.try_into()).collect()
 }
 
-/// Merges `patches`, in order, into the states of their nodes: each node is read once and written
-/// once.
+/// Merges what `reports` say, in order, into the states of their nodes: each node is read once and
+/// written once. A node that was silent for `forget_after` starts anew.
 pub(super) async fn merge(
     connection: &mut SqliteConnection,
-    patches: &[&Patch],
+    reports: &[&Report],
+    forget_after: Duration,
 ) -> Result<(), StoreError> {
-    if patches.is_empty() {
+    if reports.is_empty() {
         return Ok(());
     }
     let mut touched: FxHashMap<&NodeId, Option<Node>> = FxHashMap::default();
-    for patch in patches {
-        touched.entry(&patch.node).or_default();
+    for report in reports {
+        touched.entry(&report.patch.node).or_default();
     }
     let ids: Vec<String> = touched.keys().map(ToString::to_string).collect();
     for held in read(connection, &ids).await? {
@@ -66,8 +69,11 @@ pub(super) async fn merge(
             *node = Some(held);
         }
     }
-    for patch in patches {
+    for Report { patch, reception, .. } in reports {
         let node = touched.entry(&patch.node).or_default();
+        if node.as_ref().is_some_and(|held| held.is_forgotten(forget_after, reception.arrived)) {
+            *node = None;
+        }
         node.get_or_insert_with(|| Node::heard_first(patch)).merge(patch);
     }
     let rows: Vec<NodeRow> = touched.into_values().flatten().map(NodeRow).collect();
