@@ -23,8 +23,12 @@ pub(super) fn arguments(
         clap::Error::raw(ErrorKind::ValueValidation, format!("{}: {message}\n", path.display()))
     };
     let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-    let table: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| fail(error.to_string()))?;
+    // Without the line itself, which may hold a password.
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+        fail(format!("line {line}: {}", error.message()))
+    })?;
     let Some((name, sub_matches)) = matches.subcommand() else { return Ok(Vec::new()) };
     let Some(sub_command) = command.find_subcommand(name) else { return Ok(Vec::new()) };
     let mut arguments = Vec::new();

@@ -11,7 +11,10 @@ mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue},
+};
 use url::Url;
 
 pub use values::Secret;
@@ -36,6 +39,7 @@ pub struct Cli {
         env = "GEOCAST_LOG",
         global = true
     )]
+    #[arg(value_parser = values::log_filter)]
     pub log: String,
 
     /// What to do.
@@ -242,10 +246,29 @@ where
     I: IntoIterator<Item = OsString>,
 {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    let matches = file::lenient(Cli::command()).try_get_matches_from(&arguments)?;
+    let matches = file::lenient(Cli::command()).try_get_matches_from(&arguments).map_err(hushed)?;
     if let Some(path) = matches.get_one::<PathBuf>("config") {
         arguments.extend(file::arguments(path, &Cli::command(), &matches)?);
     }
-    let matches = Cli::command().try_get_matches_from(&arguments)?;
+    let matches = Cli::command().try_get_matches_from(&arguments).map_err(hushed)?;
     Cli::from_arg_matches(&matches)
+}
+
+/// The same error without the secrets that a wrong value may hold: under a service manager, what
+/// is printed is logged.
+fn hushed(mut error: clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let (flag, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    let shown = if flag.starts_with("--channel-key") {
+        "(not shown)".to_owned()
+    } else if let Some((_, host)) = value.rsplit_once('@') {
+        format!("(not shown)@{host}")
+    } else {
+        return error;
+    };
+    error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    error
 }

@@ -39,6 +39,14 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_invalid| allowed.to_owned())
 }
 
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    let allowed = "a filter is needed, as in info or warn,geocast=debug";
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; {allowed}")),
+    }
+}
+
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let allowed = "a time span above zero is needed, as in 90s, 30m, 2h or 7d";
     match humantime::parse_duration(text) {

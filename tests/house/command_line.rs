@@ -21,8 +21,9 @@ fn a_wrong_value_names_the_flag_the_value_and_what_is_allowed() {
         (&["serve", "--offline-after", "soon"], ["--offline-after", "soon", "2h"]),
         (&["serve", "--mqtt-url", "http://b"], ["--mqtt-url", "http://b", "mqtt://"]),
         (&["serve", "--mqtt-topic", "a/#/b"], ["--mqtt-topic", "a/#/b", "msh/#"]),
-        (&["serve", "--channel-key", "LongFast"], ["--channel-key", "LongFast", "NAME=BASE64"]),
+        (&["serve", "--channel-key", "LongFast"], ["--channel-key", "(not shown)", "NAME=BASE64"]),
         (&["serve", "--database-url", "oracle:x"], ["--database-url", "oracle:x", "sqlite:PATH"]),
+        (&["serve", "--log", "=="], ["--log", "==", "geocast=debug"]),
         (&["serve", "--tick-ms", "0"], ["--tick-ms", "0", "1..=60000"]),
         (&["replay", "f", "--mqtt-url", "mqtt://h", "--qos", "2"], ["--qos", "2", "0..=1"]),
     ] {
@@ -32,6 +33,26 @@ fn a_wrong_value_names_the_flag_the_value_and_what_is_allowed() {
         for needle in needles {
             assert!(text.contains(needle), "{needle:?} is missing in: {text}");
         }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_without_the_secret_in_it() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("geocast.toml");
+    std::fs::write(&file, "map-name = \"x\"\nmqtt-url = \"mqtt://u:s3cret-word@h:1883\n").unwrap();
+    for arguments in [
+        &["serve", "--mqtt-url", "http://u:s3cret-word@host"][..],
+        &["serve", "--mqtt-url", "mqtt://u:s3cret-word@host:99999"],
+        &["serve", "--channel-key", "s3cret-word"],
+        &["serve", "--channel-key", "LongFast=s3cret-word"],
+        &["serve", "--database-url", "mysql://u:s3cret-word@host/db"],
+        &["serve", "--config", file.to_str().unwrap()],
+    ] {
+        let output = geocast(arguments);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(!text.contains("s3cret-word"), "{text}");
     }
 }
 
