@@ -56,6 +56,18 @@ impl Intake {
                 None
             }
         };
+        self.settled(report, acknowledge)
+    }
+
+    /// The job for a message that nobody asked for: it is only acknowledged in its turn.
+    pub fn turn_away(&self, topic: &str, acknowledge: impl FnOnce() + Send + 'static) -> Job {
+        self.metrics.received();
+        self.metrics.refused(Refusal::UnknownTopic);
+        debug!("turned away a packet on topic {topic:?}, which is not subscribed to");
+        self.settled(None, acknowledge)
+    }
+
+    fn settled(&self, report: Option<Report>, acknowledge: impl FnOnce() + Send + 'static) -> Job {
         let metrics = Arc::clone(&self.metrics);
         let settle = Box::new(move |outcome| {
             if outcome == Outcome::Filed(Filed::Duplicate) {

@@ -65,10 +65,10 @@ fn a_packet_was_heard_when_its_gateway_says_if_that_can_be() {
         let packet = packet(PortNum::PositionApp, somewhere().encode_to_vec());
         decode(MeshPacket { rx_time, ..packet }).unwrap().patch.heard
     };
-    for rx_time in [NOW - DAY, NOW - 1, NOW, NOW + 300] {
+    for rx_time in [NOW - DAY, NOW - 1, NOW] {
         assert_eq!(heard(rx_time), Timestamp::from_seconds(rx_time));
     }
-    for rx_time in [0, 1, NOW - DAY - 1, NOW + 301, u32::MAX] {
+    for rx_time in [0, 1, NOW - DAY - 1, NOW + 3, u32::MAX] {
         assert_eq!(heard(rx_time), ARRIVED);
     }
 }

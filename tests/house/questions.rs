@@ -148,6 +148,38 @@ async fn health_names_the_broker_that_is_away_and_the_map_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_removed_is_noticed() {
+    let folder = TempDir::new().unwrap();
+    let geocast = Geocast::with_broker(folder.path()).await;
+    assert_eq!(geocast.ask("/api/health").await.0, 200);
+    std::fs::remove_file(folder.path().join("geocast.db")).unwrap();
+    let (status, health) = geocast.ask("/api/health").await;
+    assert_eq!(status, 503);
+    assert!(health["problems"][0].as_str().unwrap().contains("removed"), "{health}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn narrowed_topics_hold_although_the_broker_kept_the_wider_ones() {
+    let folder = TempDir::new().unwrap();
+    let mosquitto = Mosquitto::start();
+    let url = format!("mqtt://127.0.0.1:{}", mosquitto.port());
+    let database = format!("sqlite:{}", folder.path().join("geocast.db").display());
+    let with = ["serve", "--mqtt-url", &url, "--database-url", &database, "--mqtt-topic"];
+    let geocast = Geocast::start(&[&with[..], &["msh/#"]].concat()).await;
+    geocast.ask_until("/api/health", |status, _| status == 200).await;
+    geocast.stop().await;
+    let geocast =
+        Geocast::start(&[&with[..], &["msh/US/#", "--mqtt-topic", "msh/EU_868/#"]].concat()).await;
+    geocast.ask_until("/api/health", |status, _| status == 200).await;
+    let mut gateway = Gateway::connect(([127, 0, 0, 1], mosquitto.port()).into());
+    let (topic, payload) = Radio(1).at(1.0, 1.0);
+    gateway.publish((topic.replace("EU_868", "ANZ"), payload));
+    gateway.publish(Radio(2).at(2.0, 2.0));
+    geocast.metric_becomes("geocast_packets_stored_total", 1).await;
+    assert_eq!(ids(&geocast.ask("/api/nodes").await.1), ["!00000002"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_is_served_with_a_strict_policy() {
     let folder = TempDir::new().unwrap();
     let geocast = Geocast::with_broker(folder.path()).await;

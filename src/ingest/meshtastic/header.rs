@@ -12,7 +12,7 @@ use crate::{
 
 /// The receiver of what is meant for everybody.
 pub(super) const BROADCAST: u32 = 0xffff_ffff;
-/// How far ahead of this server's a plausible clock may run.
+/// How far ahead of this server's a node's own clock may run.
 const MAX_AHEAD: Duration = Duration::from_mins(5);
 /// How long ago a gateway can have heard what arrives now.
 const MAX_RX_AGE: Duration = Duration::from_hours(24);
@@ -121,7 +121,7 @@ impl Header {
 /// When a packet was heard: by the gateway's clock, unless that lies or is not set.
 fn heard(rx_time: u32, arrived: Timestamp) -> Timestamp {
     let stated = Timestamp::from_seconds(rx_time);
-    let plausible = stated >= arrived.minus(MAX_RX_AGE) && stated <= arrived.plus(MAX_AHEAD);
+    let plausible = stated >= arrived.minus(MAX_RX_AGE) && stated <= arrived;
     if plausible { stated } else { arrived }
 }
 

@@ -4,7 +4,8 @@ use std::{pin::pin, time::Duration};
 
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, ManualAck, Outgoing, Publish, QoS,
-    SubAck, SubscribeFilter, SubscribeReasonCode, mqttbytes::valid_filter,
+    SubAck, SubscribeFilter, SubscribeReasonCode,
+    mqttbytes::{matches, valid_filter},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -275,12 +276,19 @@ impl Link {
         let epoch = self.epoch;
         let ack = self.client.prepare_ack(publish);
         let Place { job, settled } = place;
-        let topic = String::from_utf8_lossy(&publish.topic);
-        job.send(self.intake.job(&topic, &publish.payload, move || {
+        let acknowledge = move || {
             if let Some(ack) = ack {
                 settled.send(Settled { epoch, ack });
             }
-        }));
+        };
+        let topic = String::from_utf8_lossy(&publish.topic);
+        // A broker that kept the session also kept the subscriptions of earlier settings.
+        let wanted = self.topics.iter().any(|filter| matches(&topic, filter));
+        job.send(if wanted {
+            self.intake.job(&topic, &publish.payload, acknowledge)
+        } else {
+            self.intake.turn_away(&topic, acknowledge)
+        });
     }
 
     /// Takes what was read before the connection broke and would not come again.
