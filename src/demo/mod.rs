@@ -75,7 +75,12 @@ pub async fn run(
             let simulator = Simulator::new(population, settings.seed, clock.now());
             speak(simulator, &senders, &clock).await
         };
-        let result = stop.run_until_cancelled(speak).await.unwrap_or(Ok(()));
+        // The stop counts first: it also ends the connections, which speaking would complain of.
+        let result = tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            result = speak => result,
+        };
         // Whatever ended the speaking ends the connections.
         stop.cancel();
         result
