@@ -1,6 +1,7 @@
 //! The one task that owns the world: takes in patches, seals ticks, serves clients.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Weak, atomic::AtomicU64},
     time::Duration,
 };
@@ -58,7 +59,7 @@ pub struct Broadcaster<E> {
     clients: FxHashMap<ViewerId, Client>,
     viewports: Viewports,
     /// Clients with a request that waits for the tick.
-    waiting: Vec<ViewerId>,
+    waiting: BTreeSet<ViewerId>,
     encoder: E,
     settings: Settings,
     clock: Clock,
@@ -89,7 +90,7 @@ impl<E: Encoder> Broadcaster<E> {
             sealed,
             clients: FxHashMap::default(),
             viewports: Viewports::default(),
-            waiting: Vec::new(),
+            waiting: BTreeSet::new(),
             encoder,
             settings,
             clock,
@@ -178,8 +179,9 @@ impl<E: Encoder> Broadcaster<E> {
     fn ask(&mut self, viewer: ViewerId, request: Request) {
         let Some(client) = self.clients.get_mut(&viewer) else { return };
         match (request, client.request.take()) {
-            // A snapshot asked for while a subscription waits: its answer is made a full one.
-            (Request::Snapshot, Some(Request::Subscribe { filter, .. })) => {
+            // A snapshot is among what was asked for, so the one answer is a full one.
+            (Request::Snapshot, Some(Request::Subscribe { filter, .. }))
+            | (Request::Subscribe { filter, .. }, Some(Request::Snapshot)) => {
                 client.request = Some(Request::Subscribe { filter, resume: None });
                 self.drop_filter(viewer);
             }
@@ -192,7 +194,7 @@ impl<E: Encoder> Broadcaster<E> {
     /// has to take back, so whoever asks waits for the tick.
     fn serve_when_sealed(&mut self, viewer: ViewerId) {
         if self.world.has_pending() {
-            self.waiting.push(viewer);
+            self.waiting.insert(viewer);
         } else {
             self.serve(viewer);
         }
@@ -242,11 +244,15 @@ impl<E: Encoder> Broadcaster<E> {
     ) -> Picture {
         let held = self.clients.get(&viewer).and_then(|client| client.filter.as_ref());
         let missed = match (resume, held) {
-            (Some(resume), _) if resume.epoch == self.settings.epoch => {
-                self.world.missed(wanted, wanted, resume.revision)
+            (Some(resume), _) if resume.epoch != self.settings.epoch => None,
+            (Some(resume), _) if resume.revision > self.sealed => None,
+            // A client that is here already holds what it was sent, whatever it remembers besides.
+            (Some(resume), Some(held)) => {
+                self.world.missed(held, wanted, cursor.min(resume.revision))
             }
-            (Some(_), _) | (None, None) => None,
+            (Some(resume), None) => self.world.missed(wanted, wanted, resume.revision),
             (None, Some(held)) => self.world.missed(held, wanted, cursor),
+            (None, None) => None,
         };
         let Some(missed) = missed else { return self.full_picture(wanted) };
         self.metrics.resumed.inc();
@@ -313,8 +319,9 @@ impl<E: Encoder> Broadcaster<E> {
         let mut touched = Vec::new();
         let clients = &mut self.clients;
         for (index, change) in (0_u32..).zip(&batch.changes) {
+            let Some(id) = change.id() else { continue };
             let states = change.before.iter().chain(&change.after).map(|node| &**node);
-            self.viewports.for_each_watcher(states, |viewer| {
+            self.viewports.for_each_watcher(id, states, |viewer| {
                 let Some(client) = clients.get_mut(&viewer) else { return };
                 let Some(filter) = &client.filter else { return };
                 let twice = client.sights.last().is_some_and(|sight| sight.change == index);
@@ -328,7 +335,7 @@ impl<E: Encoder> Broadcaster<E> {
         }
         for (index, spoken) in (0_u32..).zip(&batch.messages) {
             let states = spoken.sender.iter().map(|node| &**node);
-            self.viewports.for_each_watcher(states, |viewer| {
+            self.viewports.for_each_watcher(&spoken.message.from, states, |viewer| {
                 let Some(client) = clients.get_mut(&viewer) else { return };
                 let Some(filter) = &client.filter else { return };
                 let twice = client.messages.last() == Some(&index);

@@ -149,6 +149,11 @@ impl LiveMap {
         Ok(answer.await?)
     }
 
+    /// Ends when the world has sent its last batch.
+    pub async fn closed(&self) {
+        self.commands.closed().await;
+    }
+
     /// A place for one client, without a subscription yet.
     pub async fn join(&self) -> Result<Viewer, Stopped> {
         let viewer = self.next_viewer.fetch_add(1, Ordering::Relaxed);

@@ -54,19 +54,15 @@ impl Viewports {
         }
     }
 
-    /// Calls `visit` for everybody who may see any of `states` of one node, some of them twice.
+    /// Calls `visit` for everybody who may see the node `id` in any of `states`, some of them twice.
     pub(super) fn for_each_watcher<'a>(
         &self,
-        states: impl Iterator<Item = &'a Node> + Clone,
+        id: &NodeId,
+        states: impl Iterator<Item = &'a Node>,
         mut visit: impl FnMut(ViewerId),
     ) {
         self.everywhere.iter().copied().for_each(&mut visit);
-        if !self.nodes.is_empty()
-            && let Some(node) = states.clone().next()
-            && let Some(viewers) = self.nodes.get(&node.id)
-        {
-            viewers.iter().copied().for_each(&mut visit);
-        }
+        self.nodes.get(id).into_iter().flatten().copied().for_each(&mut visit);
         let mut asked = None;
         for position in states.filter_map(|node| node.position) {
             // A node at rest is asked for once.

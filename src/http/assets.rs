@@ -1,12 +1,15 @@
 //! The web map, embedded: the files that `npm run build` left in `web/dist`, with the compressed
 //! twins that it left beside them.
 
+use std::borrow::Cow;
+
 use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::AppState;
@@ -37,7 +40,11 @@ pub(super) async fn serve(State(state): State<AppState>, uri: Uri, headers: Head
     let mut response = if headers.get(header::IF_NONE_MATCH).is_some_and(|held| *held == tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Body::from(file.data.into_owned()).into_response()
+        Body::from(match file.data {
+            Cow::Borrowed(embedded) => Bytes::from_static(embedded),
+            Cow::Owned(read) => read.into(),
+        })
+        .into_response()
     };
     // Vite names what it bundles by its content.
     let caching = if path.starts_with("assets/") {

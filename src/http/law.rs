@@ -47,8 +47,10 @@ enum Step {
     Wait(u32),
     /// A client asks for another filter.
     Subscribe(usize, Filter),
-    /// A client asks for everything again.
+    /// A client has lost what it held, and asks for everything again.
     Snapshot(usize),
+    /// A client asks for nothing more.
+    Unsubscribe(usize),
     /// A client stops reading its socket.
     Stall(usize),
     /// It reads again.
@@ -139,6 +141,8 @@ struct Mirror {
     /// filter the cursor belongs to.
     unanswered: usize,
     in_parts: bool,
+    /// Nothing that is held counts before the next full picture.
+    lost: bool,
     newest: u64,
 }
 
@@ -151,10 +155,15 @@ impl Mirror {
         let more = message["more"] == true;
         assert!(revision >= self.newest, "revisions never go back: {message}");
         self.newest = revision;
+        if self.lost && message["full"] != true {
+            self.unanswered -= usize::from(message["type"] == "snapshot" && !more);
+            return;
+        }
         match message["type"].as_str().unwrap() {
             "snapshot" => {
                 if message["full"] == true && !self.in_parts {
                     self.held.clear();
+                    self.lost = false;
                 }
                 self.in_parts = more;
                 self.revision = None;
@@ -313,7 +322,17 @@ async fn tell(story: Vec<Step>) {
                     let client = &mut clients[client];
                     if let (Some(viewer), Some(_)) = (&client.viewer, &client.filter) {
                         client.mirror.unanswered += 1;
+                        client.mirror.lost = true;
+                        client.mirror.held.clear();
                         viewer.request_snapshot().await.unwrap();
+                    }
+                }
+                Step::Unsubscribe(client) => {
+                    let client = &mut clients[client];
+                    if let Some(viewer) = &client.viewer {
+                        viewer.unsubscribe().await.unwrap();
+                        client.filter = None;
+                        client.mirror.revision = None;
                     }
                 }
                 Step::Stall(client) => clients[client].stalled = true,
@@ -393,7 +412,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Rest),
         1 => (1..6_u32).prop_map(Step::Wait),
         4 => (client(), filter()).prop_map(|(client, filter)| Step::Subscribe(client, filter)),
-        1 => client().prop_map(Step::Snapshot),
+        2 => client().prop_map(Step::Snapshot),
+        1 => client().prop_map(Step::Unsubscribe),
         2 => client().prop_map(Step::Stall),
         2 => client().prop_map(Step::Drain),
         2 => (client(), 0..5_usize).prop_map(|(client, frames)| Step::Break(client, frames)),

@@ -26,14 +26,18 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
 use tokio_util::task::TaskTracker;
 use tower_http::compression::CompressionLayer;
+use tracing::info;
 
 use crate::{broadcast::LiveMap, domain::Clock, storage::Store};
 
 pub use frames::JsonEncoder;
 pub use health::{Metrics, Vital};
+
+/// How long clients may take for their last frames once the map has closed.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the page is told about this server.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +104,8 @@ impl FromRef<AppState> for Arc<Registry> {
 }
 
 /// Serves until `stop`, and then until every WebSocket has said goodbye: the map tells them, once
-/// it has delivered its last batch.
+/// it has delivered its last batch. Clients that take nothing, or stop in the middle of a request,
+/// are not waited for any longer than [`STOP_PATIENCE`] after that.
 pub async fn serve(
     listener: TcpListener,
     parts: Parts,
@@ -122,12 +127,26 @@ pub async fn serve(
         pulse: parts.pulse,
         sockets: sockets.clone(),
     };
+    let live = state.live.clone();
     // Small frames go out at once. A socket that cannot be told so still works.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
-    sockets.close();
-    sockets.wait().await;
-    Ok(())
+    let everybody = async {
+        axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
+        sockets.close();
+        sockets.wait().await;
+        Ok(())
+    };
+    let patience_ends = async {
+        live.closed().await;
+        sleep(STOP_PATIENCE).await;
+    };
+    tokio::select! {
+        ended = everybody => ended,
+        () = patience_ends => {
+            info!("some clients did not wait for the end of their answers");
+            Ok(())
+        }
+    }
 }
 
 fn router(state: AppState) -> Router {

@@ -21,9 +21,8 @@ pub(super) const PROTOCOL: u32 = 1;
 pub(super) enum ClientMessage {
     /// From now on, show what matches the filter; answered by a snapshot.
     Subscribe {
-        #[serde(default)]
-        #[cfg_attr(test, ts(optional, as = "Option<Filter>"))]
-        filter: Filter,
+        #[cfg_attr(test, ts(optional))]
+        filter: Option<Filter>,
         /// Go on from here instead of starting again. The filter must be the one that was held.
         #[cfg_attr(test, ts(optional))]
         resume: Option<Resume>,
@@ -242,6 +241,8 @@ pub(super) enum CloseReason {
     GoingAway = 1001,
     /// No sign of life from the client, or it takes nothing.
     TimedOut = 4408,
+    /// What came is not a WebSocket message, or is longer than one may be.
+    Unreadable = 4500,
 }
 
 impl CloseReason {
@@ -255,6 +256,7 @@ impl CloseReason {
         match self {
             Self::GoingAway => "the server is stopping, come back",
             Self::TimedOut => "no sign of life",
+            Self::Unreadable => "not a message that can be read, or too long",
         }
     }
 }

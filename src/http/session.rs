@@ -62,7 +62,7 @@ impl Session {
         };
         Ok(match message {
             ClientMessage::Subscribe { filter, resume } => {
-                let filter = Filter::try_from(filter)?;
+                let filter = Filter::try_from(filter.unwrap_or_default())?;
                 self.subscribed = true;
                 let resume = resume.map(|resume| Cursor {
                     epoch: resume.epoch,

@@ -63,12 +63,16 @@ pub(super) async fn upgrade(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     let filter = query?.0.filter()?;
-    let tracker = state.sockets.clone();
+    // Taken here, so that a stop between the answer and the first frame waits for the socket.
+    let token = state.sockets.token();
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(MAX_MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| tracker.track_future(serve(state, socket, filter))))
+    Ok(upgrade.on_upgrade(async move |socket| {
+        serve(state, socket, filter).await;
+        drop(token);
+    }))
 }
 
 async fn serve(state: AppState, socket: WebSocket, filter: Option<Filter>) {
@@ -145,12 +149,15 @@ impl Connection {
                     last_sign = Instant::now();
                     match message {
                         Some(Ok(message)) => self.hear(&viewer, message).await?,
-                        Some(Err(_)) | None => return Err(End::Gone),
+                        Some(Err(_)) => return Err(End::HangUp(CloseReason::Unreadable)),
+                        None => return Err(End::Gone),
                     }
                 }
                 delivery = viewer.next() => match delivery {
                     Some(delivery) => {
                         self.deliver(&delivery).await?;
+                        // A client that takes what it is sent lives, however long that takes it.
+                        last_sign = Instant::now();
                         viewer.delivered().await?;
                     }
                     None => return Err(End::HangUp(CloseReason::GoingAway)),

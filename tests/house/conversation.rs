@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
@@ -89,6 +90,38 @@ async fn who_stops_the_server_says_goodbye_to_everybody() {
     let close = screen.closed().await.expect("a close frame");
     assert_eq!(u16::from(close.code), 1001);
     assert_eq!(screen.nodes.len(), 1, "the last batch came before the goodbye");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_does_not_hold_up_the_stop() {
+    let folder = TempDir::new().unwrap();
+    let mut geocast = Geocast::with_broker(folder.path()).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    let nodes: Vec<_> =
+        (1..=500).map(|number| Radio(number).named(&"x".repeat(200), "x")).collect();
+    gateway.publish_all(nodes.iter().map(|(topic, payload)| (topic.as_str(), &payload[..])));
+    // More than the socket buffers hold, asked for and never read.
+    let mut deaf = TcpStream::connect(geocast.address).await.unwrap();
+    let requests = "GET /api/nodes HTTP/1.1\r\nHost: here\r\n\r\n".repeat(200);
+    deaf.write_all(requests.as_bytes()).await.unwrap();
+    let mut half = TcpStream::connect(geocast.address).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+    let mut stalled = geocast.look("?bbox=-180,-90,180,90").await;
+    for _ in 0..200 {
+        stalled.say(json!({ "type": "request_snapshot" })).await;
+    }
+    let (status, log) = geocast.stop().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_message_ends_with_a_code_that_says_not_to_come_back() {
+    let folder = TempDir::new().unwrap();
+    let geocast = Geocast::with_broker(folder.path()).await;
+    let mut screen = geocast.look("").await;
+    screen.say_raw(Message::text("x".repeat(100_000))).await;
+    let close = screen.closed().await.expect("a close frame");
+    assert_eq!(u16::from(close.code), 4500);
 }
 
 #[tokio::test(flavor = "multi_thread")]
