@@ -9,20 +9,15 @@
 //! acknowledges what is left and lets go of its own, broadcast sends the last batch and closes the
 //! mailboxes, and the sockets say goodbye.
 
-use std::{
-    collections::HashMap, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration,
-};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    task::{Id, JoinSet},
-    time::timeout,
 };
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::info;
 use url::Url;
 
 use crate::{
@@ -36,6 +31,7 @@ use crate::{
         self, Broker, ChannelKey, ChannelKeys, ConnectionState, Decoder, Intake, MqttSettings,
         MqttSource, MqttUrl,
     },
+    rooms::Rooms,
     storage::{self, Job, Store, Writer},
 };
 
@@ -54,9 +50,6 @@ const MAX_LAG: Duration = Duration::from_secs(10);
 
 /// How long a failing database is tried again once the server is stopping.
 const STORAGE_GRACE: Duration = Duration::from_secs(5);
-
-/// How long everything together may take to stop.
-const STOP_WITHIN: Duration = Duration::from_secs(9);
 
 /// Where messages come from.
 enum Source {
@@ -92,7 +85,7 @@ pub async fn serve(
     let source = if config.mqtt_url.is_empty() {
         Source::Embedded { listen: config.broker_listen }
     } else {
-        let own_id = || own_client_id(&config.database_url);
+        let own_id = || ingest::own_client_id(&config.database_url);
         Source::Brokers(Brokers {
             urls: config.mqtt_url,
             ca: certificates(config.mqtt_ca.as_deref())?,
@@ -352,79 +345,5 @@ async fn listen_to(
             }
             Ok(None)
         }
-    }
-}
-
-/// A name for this server that stays the same: made from the machine and the database.
-fn own_client_id(database_url: &str) -> String {
-    let machine = ["/etc/machine-id", "/etc/hostname"]
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())
-        .unwrap_or_default();
-    let folder = std::env::current_dir().unwrap_or_default();
-    let all = format!("{}\n{}\n{database_url}", machine.trim(), folder.display());
-    // FNV-1a (RFC 9923): the same in every build, unlike the standard library's hashes.
-    let hash = all.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("geocast-{hash:016x}")
-}
-
-/// The rooms that are open. Everything that is spawned is spawned here, and awaited here.
-#[derive(Default)]
-struct Rooms {
-    tasks: JoinSet<anyhow::Result<()>>,
-    names: HashMap<Id, &'static str>,
-    stop: CancellationToken,
-}
-
-impl Rooms {
-    fn open(
-        &mut self,
-        name: &'static str,
-        room: impl Future<Output = anyhow::Result<()>> + Send + 'static,
-    ) {
-        let handle = self.tasks.spawn(room);
-        self.names.insert(handle.id(), name);
-    }
-
-    /// Runs until `stop`, or until a room ends by itself, which none should; then stops them all.
-    async fn run_until(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let failed = tokio::select! {
-            () = stop => None,
-            failed = self.next_end() => Some(failed),
-        };
-        info!("stopping");
-        self.stop.cancel();
-        let mut result = match failed {
-            Some((name, Ok(()))) => Err(anyhow!("{name} ended by itself")),
-            Some((_, result)) => result,
-            None => Ok(()),
-        };
-        let close = async {
-            while !self.tasks.is_empty() {
-                let (name, end) = self.next_end().await;
-                if let Err(error) = end {
-                    error!("{name} did not stop well: {error:#}");
-                    result = std::mem::replace(&mut result, Ok(())).and(Err(error));
-                }
-            }
-        };
-        if timeout(STOP_WITHIN, close).await.is_err() {
-            result = result.and(Err(anyhow!("did not stop within {STOP_WITHIN:?}")));
-        }
-        result
-    }
-
-    async fn next_end(&mut self) -> (&'static str, anyhow::Result<()>) {
-        let Some(end) = self.tasks.join_next_with_id().await else {
-            return ("nothing", Ok(()));
-        };
-        let (id, result) = match end {
-            Ok((id, result)) => (id, result),
-            Err(error) => (error.id(), Err(anyhow!(error))),
-        };
-        let name = self.names.get(&id).copied().unwrap_or("a room");
-        (name, result.with_context(|| format!("{name} failed")))
     }
 }

@@ -8,5 +8,6 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod ingest;
+mod rooms;
 pub mod storage;
 pub mod telemetry;

@@ -12,7 +12,8 @@ use std::{
 /// Every room, and the doors that it may use: a room, or one item of a room.
 const PLAN: &[(&str, &str)] = &[
     ("main", "app config domain::Clock domain::Timestamp telemetry"),
-    ("app", "broadcast capture config demo domain http ingest storage telemetry"),
+    ("app", "broadcast capture config demo domain http ingest rooms storage telemetry"),
+    ("rooms", ""),
     ("http", "broadcast domain storage"),
     ("broadcast", "domain"),
     ("ingest", "domain storage::Job storage::Outcome storage::Settle"),

@@ -105,7 +105,7 @@ impl FromRef<AppState> for Arc<Registry> {
 
 /// Serves until `stop`, and then until every WebSocket has said goodbye: the map tells them, once
 /// it has delivered its last batch. Clients that take nothing, or stop in the middle of a request,
-/// are not waited for any longer than [`STOP_PATIENCE`] after that.
+/// are not waited for any longer than a few seconds after that.
 pub async fn serve(
     listener: TcpListener,
     parts: Parts,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "broker")]
 mod broker;
+mod hash;
 mod intake;
 mod meshtastic;
 mod metrics;
@@ -14,7 +15,9 @@ pub use broker::{Broker, BrokerError};
 pub use intake::{Decode, Intake};
 pub use meshtastic::{ChannelKey, ChannelKeys, Decoder, InvalidChannelKey};
 pub use metrics::Metrics;
-pub use mqtt::{ConnectionState, InvalidMqttUrl, MqttSettings, MqttSource, MqttUrl, SetupError};
+pub use mqtt::{
+    ConnectionState, InvalidMqttUrl, MqttSettings, MqttSource, MqttUrl, SetupError, own_client_id,
+};
 
 /// Why a message was not stored. Each costs one counter and one debug line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]

@@ -7,7 +7,7 @@ use meshtastic::protobufs::MeshPacket;
 use super::content::Said;
 use crate::{
     domain::{Network, NodeId, Packet, PacketKey, Patch, Reception, Report, Stamp, Timestamp},
-    ingest::Refusal,
+    ingest::{Refusal, hash::fnv1a},
 };
 
 /// The receiver of what is meant for everybody.
@@ -131,11 +131,4 @@ fn signal(snr_db: f32, rssi_dbm: i32) -> (Option<f32>, Option<i32>) {
     let measured = rssi_dbm != 0;
     let snr = Some(snr_db).filter(|snr| snr.is_finite() && (measured || *snr != 0.0));
     (snr, measured.then_some(rssi_dbm))
-}
-
-/// The 64-bit FNV-1a hash, which stays the same from one build to the next.
-fn fnv1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

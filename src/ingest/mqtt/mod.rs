@@ -1,6 +1,7 @@
 //! The MQTT client: subscribes to a broker, and acknowledges what is on disk.
 
 mod backoff;
+mod identity;
 mod source;
 mod url;
 
@@ -12,6 +13,7 @@ use rumqttc::{
 use thiserror::Error;
 
 pub(crate) use backoff::Backoff;
+pub use identity::own_client_id;
 pub use source::MqttSource;
 pub use url::{InvalidMqttUrl, MqttUrl};
 
