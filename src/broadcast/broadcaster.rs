@@ -112,7 +112,13 @@ impl<E: Encoder> Broadcaster<E> {
                     Some(patches) => self.apply(&patches),
                     None => break,
                 },
-                Some(command) = self.commands.recv() => self.obey(command),
+                Some(command) = self.commands.recv() => {
+                    // Whoever asks finds what was committed before it asked.
+                    while let Ok(patches) = committed.try_recv() {
+                        self.apply(&patches);
+                    }
+                    self.obey(command);
+                }
                 () = sleep_until(due), if self.world.has_pending() => self.tick(),
                 _ = housekeeping.tick() => self.keep_house(),
             }

@@ -80,10 +80,12 @@ impl Writer {
             let reports: Vec<&Report> =
                 batch.iter().filter_map(|job| job.report.as_ref()).collect();
             let filed = self.commit(&reports).await?;
-            let patches = self.settle(&mut batch, filed);
+            // The world first: whoever has seen an acknowledgement finds on the map what it is for.
+            let patches = self.news(&batch, &filed);
             if !patches.is_empty() && self.committed.send(patches).await.is_err() {
                 info!("nobody listens to what is committed any more");
             }
+            settle(&mut batch, filed);
             self.waiting_since.send_replace(None);
         }
         Ok(())
@@ -131,29 +133,32 @@ impl Writer {
         }
     }
 
-    /// Acknowledges every job, in order, and returns what is new to the world.
-    fn settle(&self, batch: &mut Vec<Job>, filed: Vec<Filed>) -> Vec<Patch> {
-        let mut filed = filed.into_iter();
+    /// What the new packets of a committed batch say, in order.
+    fn news(&self, batch: &[Job], filed: &[Filed]) -> Vec<Patch> {
+        let reports = batch.iter().filter_map(|job| job.report.as_ref());
         let mut patches = Vec::new();
-        for Job { report, settle } in batch.drain(..) {
-            let Some(report) = report else {
-                settle(Outcome::Refused);
-                continue;
-            };
-            let filed = filed.next().expect("a store says of each report what became of it");
+        for (report, filed) in reports.zip(filed) {
             match filed {
                 Filed::Packet => {
                     self.metrics.packets_stored.inc();
                     self.metrics.receptions_stored.inc();
-                    patches.push(report.patch);
+                    patches.push(report.patch.clone());
                 }
                 Filed::Reception => {
                     self.metrics.receptions_stored.inc();
                 }
                 Filed::Duplicate => {}
             }
-            settle(Outcome::Filed(filed));
         }
         patches
+    }
+}
+
+/// Acknowledges every job, in order.
+fn settle(batch: &mut Vec<Job>, filed: Vec<Filed>) {
+    let mut filed = filed.into_iter();
+    for Job { report, settle } in batch.drain(..) {
+        let outcome = report.and_then(|_| filed.next()).map_or(Outcome::Refused, Outcome::Filed);
+        settle(outcome);
     }
 }
