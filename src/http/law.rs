@@ -47,6 +47,8 @@ enum Step {
     Wait(u32),
     /// A client asks for another filter.
     Subscribe(usize, Filter),
+    /// A client that is connected asks for another filter and names its cursor besides.
+    Move(usize, Filter),
     /// A client has lost what it held, and asks for everything again.
     Snapshot(usize),
     /// A client asks for nothing more.
@@ -274,10 +276,14 @@ impl Client {
         }
     }
 
+    fn cursor(&self) -> Option<Cursor> {
+        let revision = self.mirror.revision?;
+        Some(Cursor { epoch: EPOCH.to_owned(), revision: Revision(revision) })
+    }
+
     async fn come_back(&mut self, live: &LiveMap) {
         let Some(filter) = self.filter.clone().filter(|_| self.viewer.is_none()) else { return };
-        let revision = self.mirror.revision;
-        let resume = revision.map(|at| Cursor { epoch: EPOCH.to_owned(), revision: Revision(at) });
+        let resume = self.cursor();
         self.stalled = false;
         self.mirror.unanswered = 0;
         self.subscribe(live, filter, resume).await;
@@ -317,6 +323,14 @@ async fn tell(story: Vec<Step>) {
                 }
                 Step::Subscribe(client, filter) => {
                     clients[client].subscribe(&live, filter, None).await;
+                }
+                Step::Move(client, filter) => {
+                    let client = &mut clients[client];
+                    // While a request is unanswered, nobody knows which filter the cursor is for.
+                    let subscribed = client.viewer.is_some() && client.filter.is_some();
+                    let settled = subscribed && client.mirror.unanswered == 0;
+                    let resume = client.cursor().filter(|_| settled);
+                    client.subscribe(&live, filter, resume).await;
                 }
                 Step::Snapshot(client) => {
                     let client = &mut clients[client];
@@ -412,6 +426,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Rest),
         1 => (1..6_u32).prop_map(Step::Wait),
         4 => (client(), filter()).prop_map(|(client, filter)| Step::Subscribe(client, filter)),
+        2 => (client(), filter()).prop_map(|(client, filter)| Step::Move(client, filter)),
         2 => client().prop_map(Step::Snapshot),
         1 => client().prop_map(Step::Unsubscribe),
         2 => client().prop_map(Step::Stall),
