@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::{
     broadcast::{self, Broadcaster, LiveMap},
-    capture::{self, Guarantee, Pace, RecordOptions, ReplayOptions},
+    capture::{self, Guarantee, Pace, RecordOptions, ReplayOptions, Summary},
     config::{self, Map, Secret},
     demo::{self, DemoSettings},
     domain::{Clock, Lifetimes, Patch, World},
@@ -127,18 +127,24 @@ pub async fn demo(
 }
 
 /// `geocast record`: writes what a broker says to a file, until `stop`.
-pub async fn record(config: config::Record, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn record(
+    config: config::Record,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Summary> {
     let options = RecordOptions {
         url: MqttUrl::parse(config.mqtt_url.expose().as_str())?,
         ca: certificates(config.mqtt_ca.as_deref())?,
         topics: config.mqtt_topic,
         file: config.file,
     };
-    capture::record(options, stop).await.map(drop)
+    capture::record(options, stop).await
 }
 
 /// `geocast replay`: publishes a recorded file, to its end or until `stop`.
-pub async fn replay(config: config::Replay, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn replay(
+    config: config::Replay,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Summary> {
     let options = ReplayOptions {
         url: MqttUrl::parse(config.mqtt_url.expose().as_str())?,
         ca: certificates(config.mqtt_ca.as_deref())?,
@@ -150,7 +156,7 @@ pub async fn replay(config: config::Replay, stop: impl Future<Output = ()>) -> a
         },
         guarantee: if config.qos == 0 { Guarantee::AtMostOnce } else { Guarantee::AtLeastOnce },
     };
-    capture::replay(options, stop).await.map(drop)
+    capture::replay(options, stop).await
 }
 
 fn certificates(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {

@@ -1,7 +1,9 @@
 //! The doorway: reads the configuration, starts the log, runs what was asked for.
 
 use std::{
+    fmt::Display,
     future::Future,
+    io::{Write, stdout},
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -36,9 +38,15 @@ async fn run(config: config::Cli) -> anyhow::Result<()> {
     match config.command {
         Command::Serve(serve) => app::serve(serve, clock(), stop).await,
         Command::Demo(demo) => app::demo(demo, clock(), stop).await,
-        Command::Record(record) => app::record(record, stop).await,
-        Command::Replay(replay) => app::replay(replay, stop).await,
+        Command::Record(record) => answer(&app::record(record, stop).await?),
+        Command::Replay(replay) => answer(&app::replay(replay, stop).await?),
     }
+}
+
+/// What a command answers goes to standard output, where a pipe finds it.
+fn answer(answer: &impl Display) -> anyhow::Result<()> {
+    writeln!(stdout(), "{answer}")?;
+    Ok(())
 }
 
 /// The machine's clock. A clock set before 1970 reads as 1970.

@@ -52,6 +52,8 @@ async fn replay_and_compare(geocast: Geocast, broker: SocketAddr) {
     screen.shows(|screen| screen.nodes.len() == expected.len()).await;
     let replay = replay.await.unwrap();
     assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
+    let summary = String::from_utf8(replay.stdout).unwrap();
+    assert!(summary.starts_with(&format!("published {}", truth["published"])), "{summary}");
 
     geocast.metric_becomes("geocast_packets_received_total", number(&truth["published"])).await;
     let no_key = geocast.metric("geocast_packets_refused_total{reason=\"no_key\"}").await;
