@@ -110,9 +110,10 @@ impl World {
         now: Timestamp,
     ) -> Self {
         let mut world = Self::new(lifetimes);
-        let forgotten = now.minus(lifetimes.forget_after);
-        let nodes: Vec<_> =
-            nodes.into_iter().filter(|node| node.status.last_heard > forgotten).collect();
+        let nodes: Vec<_> = nodes
+            .into_iter()
+            .filter(|node| !node.is_forgotten(lifetimes.forget_after, now))
+            .collect();
         world.places = RTree::bulk_load(nodes.iter().filter_map(placed).collect());
         for mut node in nodes {
             node.status.online = world.is_online(node.status.last_heard, now);
