@@ -8,7 +8,7 @@ use std::{
 
 use geocast::{
     domain::{Metric, NodeId, PacketKey, Patch, Timestamp},
-    ingest::Refusal,
+    ingest::{Decode as _, Refusal},
 };
 use serde_json::Value;
 

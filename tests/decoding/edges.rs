@@ -2,7 +2,7 @@
 
 use geocast::{
     domain::{NodeId, Stamp, Timestamp},
-    ingest::Refusal,
+    ingest::{Decode as _, Refusal},
 };
 use meshtastic::protobufs::{
     Data, HardwareModel, MeshPacket, PortNum, Position, ServiceEnvelope, Telemetry, User,

@@ -1,6 +1,6 @@
 //! Whatever the bytes are, they are read or refused.
 
-use geocast::ingest::{Decoder, Refusal};
+use geocast::ingest::{Decode as _, Decoder, Refusal};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{ARRIVED, bytes, decoder, fixtures as made};

@@ -2,7 +2,7 @@
 
 use geocast::{
     domain::{Metric, NodeId, Report, Section, Stamp, Timestamp},
-    ingest::Refusal,
+    ingest::{Decode as _, Refusal},
 };
 
 use super::{ARRIVED, GATEWAY, HEARD, SENDER, decoder};

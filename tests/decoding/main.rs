@@ -11,7 +11,7 @@ mod secrecy;
 
 use geocast::{
     domain::{NodeId, Report, Timestamp},
-    ingest::{ChannelKey, ChannelKeys, Decoder, Refusal},
+    ingest::{ChannelKey, ChannelKeys, Decode as _, Decoder, Refusal},
 };
 
 /// When the gateway of the fixtures heard them.

@@ -1,6 +1,6 @@
 //! Which key opens which packet.
 
-use geocast::ingest::{Decoder, Refusal};
+use geocast::ingest::{Decode as _, Decoder, Refusal};
 use proptest::prelude::*;
 
 use super::{ARRIVED, bytes, decode, decode_on, decoder, fixtures as made};

@@ -33,14 +33,10 @@ impl Decoder {
     pub fn new(keys: ChannelKeys) -> Self {
         Self { keys }
     }
+}
 
-    /// Reads one publish that arrived now.
-    pub fn decode(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        arrived: Timestamp,
-    ) -> Result<Report, Refusal> {
+impl Decode for Decoder {
+    fn decode(&self, topic: &str, payload: &[u8], arrived: Timestamp) -> Result<Report, Refusal> {
         let topic = Topic::parse(topic)?;
         if payload.is_empty() {
             return Err(Refusal::Malformed);
@@ -50,11 +46,5 @@ impl Decoder {
             Topic::Map => envelope::read_map_report(payload, arrived),
             Topic::Json(uplink) => json::read(uplink, payload, arrived),
         }
-    }
-}
-
-impl Decode for Decoder {
-    fn decode(&self, topic: &str, payload: &[u8], arrived: Timestamp) -> Result<Report, Refusal> {
-        self.decode(topic, payload, arrived)
     }
 }
