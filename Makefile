@@ -10,7 +10,10 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin
 # Where `make demo` shows the map.
 PORT ?= 8080
 
-.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser web release bless clean
+# How long `make fuzz` runs each target, in seconds.
+TIME ?= 180
+
+.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -48,11 +51,17 @@ doc: web ## Build the documentation; a warning fails
 deny: ## Check the dependencies' licences and sources
 	scripts/deny
 
-test-rust: web ## Run the Rust tests; check the generated TypeScript types
+test-rust: web ## Run the Rust tests; check the TypeScript that they write
 	scripts/test-rust
 
 test-browser: web ## Use the page of the running demo with a real Chromium
 	scripts/test-browser
+
+test-autobahn: web ## Run Autobahn's WebSocket suite, but for large messages
+	scripts/autobahn
+
+test-fuzz: web ## Throw some bytes at every decoder
+	scripts/fuzz
 
 # --- the rest
 
@@ -61,8 +70,17 @@ web: web/dist/index.html ## Build the page, if its sources changed
 release: web ## Build the binary for production
 	cargo build --locked --release
 
-bless: ## Write the generated TypeScript types anew
-	cargo test --locked --quiet --lib -- typescript_types
+autobahn: web ## Run all of Autobahn's WebSocket suite
+	scripts/autobahn all
+
+fuzz: web ## Throw bytes at every decoder, TIME seconds long each
+	scripts/fuzz $(TIME)
+
+simulate: web ## Try the law on a simulated network (SEEDS=10000), or one story again (SEED=17)
+	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),1000)) cargo test --locked --lib -- simulated_network --nocapture
+
+bless: ## Write the generated TypeScript anew
+	cargo test --locked --quiet --lib -- typescript
 
 clean: ## Remove everything that was built
 	cargo clean

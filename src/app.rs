@@ -13,10 +13,7 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 use tracing::info;
 use url::Url;
 
@@ -25,8 +22,8 @@ use crate::{
     capture::{self, Guarantee, Pace, RecordOptions, ReplayOptions, Summary},
     config::{self, Map, Secret},
     demo::{self, DemoSettings},
-    domain::{Clock, Lifetimes, Patch, World},
-    http::{self, JsonEncoder, PageSettings, Vital},
+    domain::{Clock, Lifetimes, World},
+    http::{self, PageSettings, Rate, TickEncoder, Vital},
     ingest::{
         self, Broker, ChannelKey, ChannelKeys, ConnectionState, Decoder, Intake, MqttSettings,
         MqttSource, MqttUrl,
@@ -190,15 +187,15 @@ async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Re
 
     let store = storage::open(&settings.database_url, settings.map.forget_after).await?;
     let (live, broadcaster) = world(&*store, &settings.map, &clock, &mut registry).await?;
-    let listener = TcpListener::bind(settings.listen)
-        .await
+    let listener = http::listen(settings.listen)
         .with_context(|| format!("cannot listen on --listen {}", settings.listen))?;
 
     let (writer, mut vitals) = writer(&store, jobs, committed_in, rooms, &clock, &mut registry);
     rooms.open("storage", async move { Ok(writer.run().await?) });
+    let keeper = Arc::clone(&store);
     rooms.open("broadcast", async move {
-        broadcaster.run(committed).await;
-        Ok(())
+        let left = broadcaster.run(committed).await;
+        keeper.leave(&left).await.context("clients will have to start afresh")
     });
 
     let intake = intake(&settings.channel_keys, &clock, &mut registry)?;
@@ -208,6 +205,7 @@ async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Re
     metrics.register(&mut registry);
     let page =
         PageSettings { name: settings.map.map_name, map_style_url: settings.map.map_style_url };
+    let admin_token = settings.map.admin_token.map(|token| http::AdminToken::new(token.expose()));
     let parts = http::Parts {
         live,
         store: Arc::clone(&store),
@@ -216,13 +214,46 @@ async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Re
         registry,
         metrics,
         page,
-        pulse: http::Pulse::default(),
+        pulse: http::Pulse {
+            heartbeat: settings.map.limits.heartbeat,
+            timeout: settings.map.limits.client_timeout,
+        },
+        limits: limits(settings.map.limits),
+        admin_token,
     };
     let address = listener.local_addr()?;
     let stop = rooms.stop.clone().cancelled_owned();
-    rooms.open("http", async move { Ok(http::serve(listener, parts, stop).await?) });
+    rooms.open("http", async move {
+        http::serve(listener, parts, stop).await;
+        Ok(())
+    });
     info!("listening on http://{address}");
     Ok(Server { broker, store })
+}
+
+/// What clients may ask for.
+fn limits(limits: config::Limits) -> http::Limits {
+    let per_second = |count, burst| Rate::new(count, Duration::from_secs(1), burst);
+    let per_minute = |count, burst| Rate::new(count, Duration::from_mins(1), burst);
+    http::Limits {
+        connections: limits.max_connections as usize,
+        connections_per_address: limits.max_connections_per_address as usize,
+        handshake: limits.handshake_timeout,
+        messages: per_second(limits.max_messages_per_second, limits.message_burst),
+        messages_per_address: per_second(
+            limits.max_messages_per_second_per_address,
+            limits.message_burst_per_address,
+        ),
+        subscriptions: per_minute(limits.max_subscriptions_per_minute, limits.subscription_burst),
+        subscriptions_per_address: per_minute(
+            limits.max_subscriptions_per_minute_per_address,
+            limits.subscription_burst_per_address,
+        ),
+        message_bytes: limits.max_message_bytes as usize,
+        write_budget_bytes: limits.write_budget as usize,
+        trusted_proxies: limits.trusted_proxy,
+        origins: limits.allow_origin.into_iter().collect(),
+    }
 }
 
 /// The world as it was left, and the task that owns it.
@@ -231,7 +262,7 @@ async fn world(
     map: &Map,
     clock: &Clock,
     registry: &mut Registry,
-) -> anyhow::Result<(LiveMap, Broadcaster<JsonEncoder>)> {
+) -> anyhow::Result<(LiveMap, Broadcaster<TickEncoder>)> {
     let now = clock.now();
     let lifetimes = Lifetimes {
         offline_after: map.offline_after,
@@ -240,15 +271,16 @@ async fn world(
     };
     let loaded = store.load(now.minus(map.forget_after), RECENT_MESSAGES).await?;
     info!(nodes = loaded.nodes.len(), "{} nodes are known from before", loaded.nodes.len());
-    let world = World::restore(lifetimes, loaded.nodes, loaded.messages, now);
+    let left = store.take_left().await?;
+    let new_epoch = || format!("{:x}-{:x}", now.as_millis(), std::process::id());
     let settings = broadcast::Settings {
         tick: Duration::from_millis(map.tick_ms),
-        // Revisions start anew with every start, so each start is an epoch of its own.
-        epoch: format!("{:x}-{:x}", now.as_millis(), std::process::id()),
+        epoch: left.as_ref().map_or_else(new_epoch, |left| left.epoch.clone()),
     };
+    let world = World::restore(lifetimes, loaded.nodes, loaded.messages, left, now);
     let metrics = broadcast::Metrics::default();
     metrics.register(registry);
-    let encoder = JsonEncoder::default();
+    let encoder = TickEncoder::default();
     let (broadcaster, live) = Broadcaster::new(world, encoder, settings, clock.clone(), metrics);
     Ok((live, broadcaster))
 }
@@ -257,7 +289,7 @@ async fn world(
 fn writer(
     store: &Arc<dyn Store>,
     jobs: mpsc::Receiver<Job>,
-    committed: mpsc::Sender<Vec<Patch>>,
+    committed: mpsc::Sender<storage::Committed>,
     rooms: &Rooms,
     clock: &Clock,
     registry: &mut Registry,

@@ -1,5 +1,8 @@
 //! geocast puts a mesh network on a live map: MQTT in, viewport diffs out.
 
+#[macro_use]
+mod select;
+
 pub mod app;
 pub mod broadcast;
 pub mod capture;

@@ -14,6 +14,7 @@ const PLAN: &[(&str, &str)] = &[
     ("main", "app config domain::Clock domain::Timestamp telemetry"),
     ("app", "broadcast capture config demo domain http ingest rooms storage telemetry"),
     ("rooms", ""),
+    ("select", ""),
     ("http", "broadcast domain storage"),
     ("broadcast", "domain"),
     ("ingest", "domain storage::Job storage::Outcome storage::Settle"),
@@ -31,6 +32,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("mqtt5", MQTT),
     ("sqlx", &["storage/sqlite", "storage/postgres"]),
     ("axum", &["http/"]),
+    ("hyper", &["http/"]),
+    ("tokio_tungstenite", &["http/"]),
 ];
 const MQTT: &[&str] = &["ingest/mqtt", "ingest/broker", "capture", "demo"];
 
@@ -111,7 +114,7 @@ fn the_migrations_of_both_databases_carry_the_same_names() {
 
 #[test]
 fn a_forbidden_door_is_found_however_it_is_written() {
-    let text = "use crate::{a::{B, c::D}, e}; // crate::f\n\
+    let text = "use crate::{a::{B, c::{D,},}, e,}; // crate::f\n\
         pub(crate) fn g() -> crate::h::I { \"crate::j\"; geocast::k::L }\n\
         #[cfg(test)]\nmod tests { use crate::m; }";
     assert_eq!(doors(text), ["a::B", "a::c::D", "e", "h::I", "k::L"]);
@@ -146,8 +149,10 @@ fn spread<'a>(tree: &'a str, before: &str, doors: &mut Vec<String>) -> &'a str {
         loop {
             group = spread(group, before, doors).trim_start();
             match group.strip_prefix(',') {
-                Some(rest) if rest.trim_start().starts_with('}') => return rest.trim_start(),
-                Some(rest) => group = rest,
+                Some(rest) => match rest.trim_start().strip_prefix('}') {
+                    Some(after) => return after,
+                    None => group = rest,
+                },
                 None => return group.strip_prefix('}').unwrap_or(group),
             }
         }

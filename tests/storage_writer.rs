@@ -12,16 +12,19 @@ use std::{
 use async_trait::async_trait;
 use geocast::{
     domain::{
-        Filed, Message, Network, NodeId, Packet, PacketKey, Patch, Position, Reception, Report,
-        Timestamp,
+        Continuation, Filed, Message, Network, NodeId, Packet, PacketKey, Patch, Position,
+        Reception, Report, Timestamp,
     },
     storage::{
-        HistoryQuery, Job, LinkRow, Loaded, Metrics, Outcome, Page, Store, StoreError,
+        Committed, HistoryQuery, Job, LinkRow, Loaded, Metrics, Outcome, Page, Store, StoreError,
         TelemetryRow, Writer,
     },
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What happened, in order.
@@ -75,6 +78,14 @@ impl Store for FakeStore {
         unimplemented!("the writer only writes")
     }
 
+    async fn leave(&self, _: &Continuation) -> Result<(), StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn take_left(&self) -> Result<Option<Continuation>, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
     async fn positions(&self, _: &HistoryQuery) -> Result<Page<Position>, StoreError> {
         unimplemented!("the writer only writes")
     }
@@ -108,7 +119,7 @@ async fn together(writer: Writer, script: impl Future<Output = ()>) -> Result<()
 struct Desk {
     store: Arc<FakeStore>,
     jobs: mpsc::Sender<Job>,
-    committed: mpsc::Receiver<Vec<Patch>>,
+    committed: mpsc::Receiver<Committed>,
     trouble: watch::Receiver<Option<String>>,
     metrics: Metrics,
     stop: CancellationToken,
@@ -139,18 +150,20 @@ impl Desk {
     }
 
     fn brings(&self, id: u64) {
-        let job = Job { report: Some(report(id)), settle: self.settle(id) };
+        let job =
+            Job { report: Some(report(id)), settle: self.settle(id), arrived_at: Instant::now() };
         self.jobs.try_send(job).ok().unwrap();
     }
 
     fn brings_refused(&self, id: u64) {
-        self.jobs.try_send(Job { report: None, settle: self.settle(id) }).ok().unwrap();
+        let job = Job { report: None, settle: self.settle(id), arrived_at: Instant::now() };
+        self.jobs.try_send(job).ok().unwrap();
     }
 
     /// Everything handed on, once the writer has ended.
     fn handed_on(&mut self) -> Vec<Patch> {
         let mut patches = Vec::new();
-        while let Ok(committed) = self.committed.try_recv() {
+        while let Ok((_, committed)) = self.committed.try_recv() {
             assert!(!committed.is_empty());
             patches.extend(committed);
         }
@@ -271,8 +284,8 @@ async fn a_failing_store_is_tried_again_and_nothing_is_acknowledged_meanwhile() 
         // Later messages wait behind the batch that fails.
         desk.brings(6);
         desk.trouble.wait_for(Option::is_none).await.unwrap();
-        let mut patches = desk.committed.recv().await.unwrap();
-        patches.extend(desk.committed.recv().await.unwrap());
+        let (_, mut patches) = desk.committed.recv().await.unwrap();
+        patches.extend(desk.committed.recv().await.unwrap().1);
         assert_eq!(patches, [2, 4, 6].map(|id| report(id).patch));
         let text = desk.scrape();
         assert!(text.contains("geocast_commit_failures_total 3\n"), "{text}");

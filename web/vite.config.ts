@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
 /** Where `npm run dev` finds a running geocast. */
@@ -11,6 +12,7 @@ export default defineConfig({
 		assetsInlineLimit: 0,
 		modulePreload: { polyfill: false },
 	},
+	resolve: { alias: { 'geocast-client': fileURLToPath(new URL('client/src/index.ts', import.meta.url)) } },
 	server: { proxy: { '/api': { target: server, ws: true } } },
-	test: { include: ['test/**/*.test.ts'] },
+	test: { include: ['test/**/*.test.ts', 'client/test/**/*.test.ts'] },
 });

@@ -2,11 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Weak, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::mpsc,
@@ -14,10 +13,12 @@ use tokio::{
 };
 
 use super::{
-    COMMANDS, Command, Cursor, Delivery, Encoder, LiveMap, Metrics, Picture, View, ViewerId,
-    mailbox::Mailbox, viewports::Viewports,
+    COMMANDS, Command, Committed, Content, Cursor, Delivery, Encoder, LiveMap, Metrics, Picture,
+    Subscriber, ViewerId,
+    client::{Client, Request},
+    viewports::Viewports,
 };
-use crate::domain::{Batch, Clock, Filter, Patch, Revision, Sight, World};
+use crate::domain::{Clock, Continuation, Filter, Revision, World};
 
 /// How often time passes for nodes that say nothing, and clients that are gone are cleared away.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -27,45 +28,30 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The least time between two ticks.
     pub tick: Duration,
-    /// Names this count of revisions; never the same twice.
+    /// Names this count of revisions: that of the continuation that the world was restored with,
+    /// or else never the same twice.
     pub epoch: String,
-}
-
-/// One client, as the broadcaster knows it: a filter, a cursor, and what it is owed.
-struct Client {
-    mailbox: Weak<Mailbox>,
-    /// What it holds, as of its cursor.
-    filter: Option<Filter>,
-    /// The revision it holds, if that is not the last tick's.
-    behind: Option<Revision>,
-    /// A request that is not answered yet.
-    request: Option<Request>,
-    /// What it sees of the tick under way.
-    sights: Vec<Sight>,
-    messages: Vec<u32>,
-}
-
-/// What a client asked for and was not given yet.
-enum Request {
-    Subscribe { filter: Filter, resume: Option<Cursor> },
-    Snapshot,
 }
 
 /// Owns the world.
 pub struct Broadcaster<E> {
-    world: World,
+    pub(super) world: World,
     /// The revision of the last tick: nothing newer has been sent.
-    sealed: Revision,
-    clients: FxHashMap<ViewerId, Client>,
-    viewports: Viewports,
+    pub(super) sealed: Revision,
+    /// When that was.
+    pub(super) sealed_at: Instant,
+    pub(super) clients: FxHashMap<ViewerId, Client>,
+    pub(super) viewports: Viewports,
     /// Clients with a request that waits for the tick.
-    waiting: BTreeSet<ViewerId>,
-    encoder: E,
+    pub(super) waiting: BTreeSet<ViewerId>,
+    pub(super) encoder: E,
+    pub(super) metrics: Metrics,
+    /// When the commits were made that the next tick tells of.
+    pub(super) commits: Vec<Instant>,
+    pub(super) last_tick: Option<Instant>,
     settings: Settings,
     clock: Clock,
-    metrics: Metrics,
     commands: mpsc::Receiver<Command>,
-    last_tick: Option<Instant>,
 }
 
 impl<E: Encoder> Broadcaster<E> {
@@ -88,34 +74,37 @@ impl<E: Encoder> Broadcaster<E> {
         let broadcaster = Self {
             world,
             sealed,
+            sealed_at: Instant::now(),
             clients: FxHashMap::default(),
             viewports: Viewports::default(),
             waiting: BTreeSet::new(),
             encoder,
+            metrics,
+            commits: Vec::new(),
+            last_tick: None,
             settings,
             clock,
-            metrics,
             commands,
-            last_tick: None,
         };
         (broadcaster, live)
     }
 
-    /// Runs until every sender of patches is gone, then sends the last batch and closes.
-    pub async fn run(mut self, mut committed: mpsc::Receiver<Vec<Patch>>) {
+    /// Runs until every sender of patches is gone, then sends the last batch and closes. What it
+    /// leaves lets the next run go on.
+    pub async fn run(mut self, mut committed: mpsc::Receiver<Committed>) -> Continuation {
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.last_tick.map_or_else(Instant::now, |last| last + self.settings.tick);
-            tokio::select! {
-                patches = committed.recv() => match patches {
-                    Some(patches) => self.apply(&patches),
+            select! {
+                commit = committed.recv() => match commit {
+                    Some(commit) => self.apply(commit),
                     None => break,
                 },
                 Some(command) = self.commands.recv() => {
                     // Whoever asks finds what was committed before it asked.
-                    while let Ok(patches) = committed.try_recv() {
-                        self.apply(&patches);
+                    while let Ok(commit) = committed.try_recv() {
+                        self.apply(commit);
                     }
                     self.obey(command);
                 }
@@ -127,17 +116,25 @@ impl<E: Encoder> Broadcaster<E> {
         for mailbox in self.clients.values().filter_map(|client| client.mailbox.upgrade()) {
             mailbox.close();
         }
+        self.world.continuation(&self.settings.epoch)
     }
 
-    fn apply(&mut self, patches: &[Patch]) {
+    fn apply(&mut self, (committed_at, patches): Committed) {
         let now = self.clock.now();
-        for patch in patches {
+        for patch in &patches {
             self.world.apply(patch, now);
         }
+        self.commits.push(committed_at);
     }
 
     fn keep_house(&mut self) {
-        self.world.pass_time(self.clock.now());
+        let now = self.clock.now();
+        self.world.pass_time(now);
+        self.world.age_cells(|zoom| self.viewports.counts_at(zoom), now);
+        // What was no news is told of by no tick.
+        if !self.world.has_pending() {
+            self.commits.clear();
+        }
         self.count_nodes();
         let gone: Vec<_> = self
             .clients
@@ -153,16 +150,8 @@ impl<E: Encoder> Broadcaster<E> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Join { viewer, mailbox } => {
-                let client = Client {
-                    mailbox,
-                    filter: None,
-                    behind: None,
-                    request: None,
-                    sights: Vec::new(),
-                    messages: Vec::new(),
-                };
-                self.clients.insert(viewer, client);
+            Command::Join { viewer, encoding, mailbox } => {
+                self.clients.insert(viewer, Client::new(mailbox, encoding));
             }
             Command::Subscribe { viewer, filter, resume } => {
                 self.ask(viewer, Request::Subscribe { filter, resume });
@@ -179,7 +168,17 @@ impl<E: Encoder> Broadcaster<E> {
             // Whoever asked may be gone, which is no matter of ours.
             Command::Nodes { filter, reply } => drop(reply.send(self.world.matching(&filter))),
             Command::Revision { reply } => drop(reply.send(self.sealed)),
+            Command::Subscribers { reply } => drop(reply.send(self.subscribers())),
         }
+    }
+
+    fn subscribers(&self) -> Vec<Subscriber> {
+        let clients = self.clients.iter().map(|(&viewer, client)| Subscriber {
+            viewer,
+            filter: client.filter.clone(),
+            lag_revisions: client.behind.map_or(0, |held| self.sealed.0.saturating_sub(held.0)),
+        });
+        clients.collect()
     }
 
     fn ask(&mut self, viewer: ViewerId, request: Request) {
@@ -207,48 +206,50 @@ impl<E: Encoder> Broadcaster<E> {
     }
 
     /// Gives a client what it asked for, or what it missed, if its socket is ready for more.
-    fn serve(&mut self, viewer: ViewerId) {
+    pub(super) fn serve(&mut self, viewer: ViewerId) {
         let Some(client) = self.clients.get_mut(&viewer) else { return };
         let Some(mailbox) = client.mailbox.upgrade() else { return };
         if (client.request.is_none() && client.behind.is_none()) || !mailbox.is_free() {
             return;
         }
         let cursor = client.behind.take().unwrap_or(self.sealed);
-        let delivery = match client.request.take() {
-            Some(Request::Subscribe { filter, resume }) => {
-                let picture = self.picture(viewer, &filter, resume, cursor);
-                self.set_filter(viewer, filter);
-                Delivery::Picture(picture)
-            }
-            Some(Request::Snapshot) => {
-                let Some(filter) = client.filter.clone() else { return };
-                Delivery::Picture(self.full_picture(&filter))
-            }
-            None => {
-                let Some(filter) = client.filter.clone() else { return };
-                match self.world.missed(&filter, &filter, cursor) {
-                    Some(missed) => {
-                        self.metrics.catch_ups.inc();
-                        let types = filter.types;
-                        Delivery::CatchUp { revision: self.sealed, types, missed }
-                    }
-                    None => Delivery::Picture(self.full_picture(&filter)),
+        let request = client.request.take();
+        let held = client.filter.clone();
+        let content = match (request, held) {
+            (Some(Request::Subscribe { filter, resume }), held) => {
+                if let Some(zoom) = filter.cells {
+                    self.world.count_cells(zoom, self.clock.now());
                 }
+                let picture = self.picture(held.as_ref(), &filter, resume, cursor);
+                self.set_filter(viewer, filter);
+                Content::Picture(picture)
             }
+            (_, None) => return,
+            (Some(Request::Snapshot), Some(filter)) => Content::Picture(self.full_picture(&filter)),
+            (None, Some(filter)) => match self.world.missed(&filter, &filter, cursor) {
+                Some(missed) => {
+                    self.metrics.catch_ups.inc();
+                    self.count_passages(missed.entered.len(), missed.left.len());
+                    Content::CatchUp { types: filter.types, missed }
+                }
+                None => Content::Picture(self.full_picture(&filter)),
+            },
         };
         self.metrics.deliveries.inc();
-        mailbox.put(delivery);
+        let revision = self.sealed;
+        mailbox.put(Delivery { revision, sealed_at: Instant::now(), content });
     }
 
     /// The answer to a subscription: what changed if the client holds something, else everything.
     fn picture(
         &self,
-        viewer: ViewerId,
+        held: Option<&Filter>,
         wanted: &Filter,
         resume: Option<Cursor>,
         cursor: Revision,
     ) -> Picture {
-        let held = self.clients.get(&viewer).and_then(|client| client.filter.as_ref());
+        let is_back = resume.is_some() && held.is_none();
+        let names_cursor = resume.is_some();
         let missed = match (resume, held) {
             (Some(resume), _) if resume.epoch != self.settings.epoch => None,
             (Some(resume), _) if resume.revision > self.sealed => None,
@@ -260,28 +261,33 @@ impl<E: Encoder> Broadcaster<E> {
             (None, Some(held)) => self.world.missed(held, wanted, cursor),
             (None, None) => None,
         };
-        let Some(missed) = missed else { return self.full_picture(wanted) };
-        self.metrics.resumed.inc();
+        let Some(missed) = missed else {
+            self.metrics.resumes_refused.inc_by(names_cursor.into());
+            return self.full_picture(wanted);
+        };
+        self.metrics.differences.inc();
+        self.metrics.resumed.inc_by(is_back.into());
+        self.count_passages(missed.entered.len(), missed.left.len());
         let updated = missed.updated.into_iter().map(|(node, _)| node);
         Picture {
-            revision: self.sealed,
             types: wanted.types,
             full: false,
             nodes: missed.entered.into_iter().chain(updated).collect(),
             removed: missed.left,
             messages: missed.messages,
+            cells: wanted.cells.map(|_| missed.cells),
         }
     }
 
     fn full_picture(&self, filter: &Filter) -> Picture {
         self.metrics.snapshots.inc();
         Picture {
-            revision: self.sealed,
             types: filter.types,
             full: true,
             nodes: self.world.matching(filter),
             removed: Vec::new(),
             messages: self.world.recent_messages(filter),
+            cells: filter.cells.map(|_| self.world.cell_counts(filter)),
         }
     }
 
@@ -302,86 +308,13 @@ impl<E: Encoder> Broadcaster<E> {
         }
     }
 
-    /// Seals what is pending and hands it to those who see it, then serves those who waited.
-    fn tick(&mut self) {
-        let began = Instant::now();
-        if let Some(batch) = self.world.seal() {
-            let before = std::mem::replace(&mut self.sealed, batch.revision);
-            let touched = self.match_viewers(&batch);
-            self.hand_over(&batch, before, touched);
-            self.metrics.ticks.inc();
-            self.metrics.changes.inc_by(batch.changes.len() as u64);
-            self.last_tick = Some(began);
-            self.metrics.tick_seconds.observe(began.elapsed().as_secs_f64());
-        }
-        for viewer in std::mem::take(&mut self.waiting) {
-            self.serve(viewer);
-        }
-        self.count_nodes();
+    /// Counts nodes that one client is told enter and leave.
+    fn count_passages(&self, entered: usize, left: usize) {
+        self.metrics.enters.inc_by(entered as u64);
+        self.metrics.leaves.inc_by(left as u64);
     }
 
-    /// Notes with every client what it sees of the batch, and returns those who see anything.
-    fn match_viewers(&mut self, batch: &Batch) -> Vec<ViewerId> {
-        let mut touched = Vec::new();
-        let clients = &mut self.clients;
-        for (index, change) in (0_u32..).zip(&batch.changes) {
-            let Some(id) = change.id() else { continue };
-            let states = change.before.iter().chain(&change.after).map(|node| &**node);
-            self.viewports.for_each_watcher(id, states, |viewer| {
-                let Some(client) = clients.get_mut(&viewer) else { return };
-                let Some(filter) = &client.filter else { return };
-                let twice = client.sights.last().is_some_and(|sight| sight.change == index);
-                if let Some(kind) = change.seen_through(filter).filter(|_| !twice) {
-                    if client.sights.is_empty() {
-                        touched.push(viewer);
-                    }
-                    client.sights.push(Sight { change: index, kind });
-                }
-            });
-        }
-        for (index, spoken) in (0_u32..).zip(&batch.messages) {
-            let states = spoken.sender.iter().map(|node| &**node);
-            self.viewports.for_each_watcher(&spoken.message.from, states, |viewer| {
-                let Some(client) = clients.get_mut(&viewer) else { return };
-                let Some(filter) = &client.filter else { return };
-                let twice = client.messages.last() == Some(&index);
-                if !twice && spoken.heard_through(filter) {
-                    if client.sights.is_empty() && client.messages.is_empty() {
-                        touched.push(viewer);
-                    }
-                    client.messages.push(index);
-                }
-            });
-        }
-        touched
-    }
-
-    /// Hands the batch to the clients it touches. Those whose socket still holds the last one
-    /// keep their cursor, `before`, and get the merged state when they are ready.
-    fn hand_over(&mut self, batch: &Batch, before: Revision, touched: Vec<ViewerId>) {
-        let mut shared: FxHashMap<View, Arc<[Bytes]>> = FxHashMap::default();
-        for viewer in touched {
-            let Some(client) = self.clients.get_mut(&viewer) else { continue };
-            let sights = std::mem::take(&mut client.sights);
-            let messages = std::mem::take(&mut client.messages);
-            let Some(mailbox) = client.mailbox.upgrade() else { continue };
-            let Some(filter) = &client.filter else { continue };
-            if client.behind.is_some() || client.request.is_some() || !mailbox.is_free() {
-                if client.behind.is_none() {
-                    client.behind = Some(before);
-                    self.metrics.fell_behind.inc();
-                }
-                continue;
-            }
-            let view = View { types: filter.types, sights, messages };
-            let encoder = &mut self.encoder;
-            let frames = shared.entry(view).or_insert_with_key(|view| encoder.encode(batch, view));
-            self.metrics.deliveries.inc();
-            mailbox.put(Delivery::Tick(Arc::clone(frames)));
-        }
-    }
-
-    fn count_nodes(&self) {
+    pub(super) fn count_nodes(&self) {
         self.metrics.nodes.set(i64::try_from(self.world.len()).unwrap_or(i64::MAX));
     }
 }

@@ -1,8 +1,10 @@
 //! Broadcast: the one owner of the world, and the handle that everybody else asks.
 
 mod broadcaster;
+mod client;
 mod mailbox;
 mod metrics;
+mod tick;
 mod viewports;
 
 use std::sync::{
@@ -12,9 +14,14 @@ use std::sync::{
 
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
-use crate::domain::{Batch, Filter, Message, MessageTypes, Missed, Node, NodeId, Revision, Sight};
+use crate::domain::{
+    Batch, CellCount, Filter, Gone, Message, MessageTypes, Missed, Node, Patch, Revision, Sight,
+};
 
 pub use broadcaster::{Broadcaster, Settings};
 pub use metrics::Metrics;
@@ -24,6 +31,9 @@ use mailbox::Mailbox;
 /// Requests waiting for the broadcaster. When full, whoever asks waits: a slow answer to one
 /// connection, never a lost change.
 const COMMANDS: usize = 1024;
+
+/// What a commit says, in order, and when it was made.
+pub type Committed = (Instant, Vec<Patch>);
 
 /// The broadcaster has stopped, or is about to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -42,21 +52,44 @@ impl From<oneshot::error::RecvError> for Stopped {
     }
 }
 
+/// How the frames of a client are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Text.
+    #[default]
+    Json,
+    /// Protocol buffers.
+    Proto,
+}
+
 /// What one client sees of a batch. Clients with equal views share their frames.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct View {
+    /// How the frames are written.
+    pub encoding: Encoding,
     /// The groups that the client asked for.
     pub types: MessageTypes,
     /// The changes that it sees, in the order of the batch.
     pub sights: Vec<Sight>,
     /// Indices in [`Batch::messages`] of what it hears.
     pub messages: Vec<u32>,
+    /// The cells that have other counts now.
+    pub cells: Vec<CellCount>,
+}
+
+/// One message, written out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its type, by which it is counted.
+    pub kind: &'static str,
+    /// What goes out.
+    pub bytes: Bytes,
 }
 
 /// Turns what a tick says into frames. The room that speaks to clients brings one.
 pub trait Encoder: Send + 'static {
     /// The frames that take a client with this view from the batch before to `batch`.
-    fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Bytes]>;
+    fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Frame]>;
 }
 
 /// Where a client says that it left off.
@@ -68,15 +101,24 @@ pub struct Cursor {
     pub revision: Revision,
 }
 
-/// What a client is handed. It holds the stated revision once it has applied all of it.
+/// What a client is handed.
 #[derive(Clone, Debug)]
-pub enum Delivery {
+pub struct Delivery {
+    /// The revision that the client holds once it has applied all of it.
+    pub revision: Revision,
+    /// When that was sealed, or for an answer when it was given.
+    pub sealed_at: Instant,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What is in a delivery.
+#[derive(Clone, Debug)]
+pub enum Content {
     /// One tick, encoded and shared.
-    Tick(Arc<[Bytes]>),
+    Tick(Arc<[Frame]>),
     /// Several ticks merged, for a client that could not keep up.
     CatchUp {
-        /// The revision that it reaches.
-        revision: Revision,
         /// The groups that the client asked for.
         types: MessageTypes,
         /// What it missed.
@@ -89,8 +131,6 @@ pub enum Delivery {
 /// What a new or changed subscription shows.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// The revision that it shows.
-    pub revision: Revision,
     /// The groups that the client asked for.
     pub types: MessageTypes,
     /// Whether it replaces everything that the client holds.
@@ -98,21 +138,35 @@ pub struct Picture {
     /// Whole records.
     pub nodes: Vec<Arc<Node>>,
     /// Nodes to drop.
-    pub removed: Vec<NodeId>,
+    pub removed: Vec<Gone>,
     /// Recent messages.
     pub messages: Vec<Arc<Message>>,
+    /// Counts by tile; none if the client did not ask for them.
+    pub cells: Option<Vec<CellCount>>,
+}
+
+/// One client, as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct Subscriber {
+    /// See [`Viewer::id`].
+    pub viewer: u64,
+    /// What it asked for; none before its first subscription.
+    pub filter: Option<Filter>,
+    /// By how many revisions it is behind the last tick.
+    pub lag_revisions: u64,
 }
 
 type ViewerId = u64;
 
 enum Command {
-    Join { viewer: ViewerId, mailbox: std::sync::Weak<Mailbox> },
+    Join { viewer: ViewerId, encoding: Encoding, mailbox: std::sync::Weak<Mailbox> },
     Subscribe { viewer: ViewerId, filter: Filter, resume: Option<Cursor> },
     Unsubscribe { viewer: ViewerId },
     Snapshot { viewer: ViewerId },
     Ready { viewer: ViewerId },
     Nodes { filter: Filter, reply: oneshot::Sender<Vec<Arc<Node>>> },
     Revision { reply: oneshot::Sender<Revision> },
+    Subscribers { reply: oneshot::Sender<Vec<Subscriber>> },
 }
 
 /// A handle on the world.
@@ -126,7 +180,7 @@ pub struct LiveMap {
 
 impl LiveMap {
     /// The name of this count of revisions.
-    pub fn epoch(&self) -> &str {
+    pub fn epoch(&self) -> &Arc<str> {
         &self.epoch
     }
 
@@ -149,16 +203,24 @@ impl LiveMap {
         Ok(answer.await?)
     }
 
+    /// Every client, in no order.
+    pub async fn subscribers(&self) -> Result<Vec<Subscriber>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Subscribers { reply }).await?;
+        Ok(answer.await?)
+    }
+
     /// Ends when the world has sent its last batch.
     pub async fn closed(&self) {
         self.commands.closed().await;
     }
 
-    /// A place for one client, without a subscription yet.
-    pub async fn join(&self) -> Result<Viewer, Stopped> {
+    /// A place for one client, whose frames are written in this way, without a subscription yet.
+    pub async fn join(&self, encoding: Encoding) -> Result<Viewer, Stopped> {
         let viewer = self.next_viewer.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
-        self.send(Command::Join { viewer, mailbox: Arc::downgrade(&mailbox) }).await?;
+        let place = Arc::downgrade(&mailbox);
+        self.send(Command::Join { viewer, encoding, mailbox: place }).await?;
         Ok(Viewer { id: viewer, mailbox, map: self.clone() })
     }
 
@@ -175,8 +237,13 @@ pub struct Viewer {
 }
 
 impl Viewer {
+    /// Names this client among those of this run.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Asks for what matches `filter`, from `resume` on if that can be. Answered by a
-    /// [`Delivery::Picture`]; of several requests made while one delivery is under way, only the
+    /// [`Content::Picture`]; of several requests made while one delivery is under way, only the
     /// last is answered.
     pub async fn subscribe(&self, filter: Filter, resume: Option<Cursor>) -> Result<(), Stopped> {
         self.map.send(Command::Subscribe { viewer: self.id, filter, resume }).await

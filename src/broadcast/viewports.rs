@@ -1,5 +1,7 @@
 //! Who looks where: the subscriptions, found by place and by node.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rstar::{
     RTree,
     primitives::{GeomWithData, Rectangle},
@@ -7,50 +9,60 @@ use rstar::{
 use rustc_hash::FxHashMap;
 
 use super::ViewerId;
-use crate::domain::{Filter, Node, NodeId};
+use crate::domain::{Area, Filter, Node, NodeId, Zoom};
 
 type Viewport = GeomWithData<Rectangle<[f64; 2]>, ViewerId>;
 
-/// An index of filters. Each stands in exactly one of the three parts.
+/// An index of filters. Each stands in exactly one of `places`, `nodes`, `cells` and `everywhere`,
+/// and in `nodes` also for the nodes that it picks besides.
 #[derive(Debug, Default)]
 pub(super) struct Viewports {
     /// Filters with bounds; two rectangles for one that crosses the antimeridian.
     places: RTree<Viewport>,
     /// Filters that name nodes.
-    nodes: FxHashMap<NodeId, Vec<ViewerId>>,
-    /// Filters with neither.
-    everywhere: Vec<ViewerId>,
+    nodes: FxHashMap<NodeId, BTreeSet<ViewerId>>,
+    /// Filters that ask for counts by tile.
+    cells: BTreeMap<Zoom, BTreeSet<ViewerId>>,
+    /// Filters with none of these.
+    everywhere: BTreeSet<ViewerId>,
 }
 
 impl Viewports {
     pub(super) fn insert(&mut self, viewer: ViewerId, filter: &Filter) {
-        if let Some(ids) = &filter.node_ids {
-            for id in ids.iter() {
-                self.nodes.entry(id.clone()).or_default().push(viewer);
-            }
-        } else if filter.bounds.is_some() {
+        for id in named(filter) {
+            self.nodes.entry(id.clone()).or_default().insert(viewer);
+        }
+        if let Some(zoom) = filter.cells {
+            self.cells.entry(zoom).or_default().insert(viewer);
+        } else if filter.bounds.is_some() && filter.node_ids.is_none() {
             rectangles(viewer, filter).for_each(|viewport| self.places.insert(viewport));
-        } else {
-            self.everywhere.push(viewer);
+        } else if filter.node_ids.is_none() {
+            self.everywhere.insert(viewer);
         }
     }
 
     pub(super) fn remove(&mut self, viewer: ViewerId, filter: &Filter) {
-        if let Some(ids) = &filter.node_ids {
-            for id in ids.iter() {
-                if let Some(viewers) = self.nodes.get_mut(id) {
-                    viewers.retain(|other| *other != viewer);
-                    if viewers.is_empty() {
-                        self.nodes.remove(id);
-                    }
+        for id in named(filter) {
+            if let Some(viewers) = self.nodes.get_mut(id) {
+                viewers.remove(&viewer);
+                if viewers.is_empty() {
+                    self.nodes.remove(id);
                 }
             }
-        } else if filter.bounds.is_some() {
+        }
+        if let Some(zoom) = filter.cells {
+            if let Some(viewers) = self.cells.get_mut(&zoom) {
+                viewers.remove(&viewer);
+                if viewers.is_empty() {
+                    self.cells.remove(&zoom);
+                }
+            }
+        } else if filter.bounds.is_some() && filter.node_ids.is_none() {
             rectangles(viewer, filter).for_each(|viewport| {
                 self.places.remove(&viewport);
             });
-        } else {
-            self.everywhere.retain(|other| *other != viewer);
+        } else if filter.node_ids.is_none() {
+            self.everywhere.remove(&viewer);
         }
     }
 
@@ -73,10 +85,27 @@ impl Viewports {
             }
         }
     }
+
+    /// Everybody who asks for counts, by zoom.
+    pub(super) fn counting(&self) -> impl Iterator<Item = (Zoom, &BTreeSet<ViewerId>)> {
+        self.cells.iter().map(|(zoom, viewers)| (*zoom, viewers))
+    }
+
+    /// Whether somebody asks for counts at this zoom.
+    pub(super) fn counts_at(&self, zoom: Zoom) -> bool {
+        self.cells.contains_key(&zoom)
+    }
 }
 
-fn rectangles(viewer: ViewerId, filter: &Filter) -> impl Iterator<Item = Viewport> {
-    let corners = filter.bounds.into_iter().flat_map(|bounds| bounds.corners());
+/// The nodes that a filter names. One that counts what it names is told of it by tile, and
+/// listens to no node but those that it picks.
+fn named(filter: &Filter) -> impl Iterator<Item = &NodeId> {
+    let own = filter.node_ids.iter().filter(|_| filter.cells.is_none());
+    own.flat_map(|ids| ids.iter()).chain(filter.also_ids.iter())
+}
+
+fn rectangles(viewer: ViewerId, filter: &Filter) -> impl Iterator<Item = Viewport> + '_ {
+    let corners = filter.bounds.iter().flat_map(Area::corners);
     corners
         .map(move |(lower, upper)| GeomWithData::new(Rectangle::from_corners(lower, upper), viewer))
 }

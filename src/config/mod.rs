@@ -7,6 +7,7 @@
 #![expect(clippy::doc_markdown, reason = "the comments on flags are the help texts")]
 
 mod file;
+mod limits;
 mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
@@ -17,6 +18,7 @@ use clap::{
 };
 use url::Url;
 
+pub use limits::Limits;
 pub use values::Secret;
 
 /// A live map of a mesh network: MQTT in, exactly what changes in each browser's view out.
@@ -156,6 +158,16 @@ pub struct Map {
     #[arg(long, value_name = "URL", env = "GEOCAST_MAP_STYLE_URL")]
     #[arg(value_parser = values::web_url)]
     pub map_style_url: Option<Url>,
+
+    /// What administrators say to see who is connected (Authorization: Bearer ...). Without it,
+    /// who asks from this machine is one.
+    #[arg(long, value_name = "TOKEN", env = "GEOCAST_ADMIN_TOKEN", hide_env_values = true)]
+    #[arg(value_parser = values::token)]
+    pub admin_token: Option<Secret<String>>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub limits: Limits,
 }
 
 /// Settings of the demonstration.
@@ -251,7 +263,14 @@ where
         arguments.extend(file::arguments(path, &Cli::command(), &matches)?);
     }
     let matches = Cli::command().try_get_matches_from(&arguments).map_err(hushed)?;
-    Cli::from_arg_matches(&matches)
+    let cli = Cli::from_arg_matches(&matches)?;
+    match &cli.command {
+        Command::Serve(Serve { map, .. }) | Command::Demo(Demo { map, .. }) => {
+            map.limits.check()?;
+        }
+        Command::Record(_) | Command::Replay(_) => {}
+    }
+    Ok(cli)
 }
 
 /// The same error without the secrets that a wrong value may hold: under a service manager, what
@@ -262,7 +281,8 @@ fn hushed(mut error: clap::Error) -> clap::Error {
         _ => String::new(),
     };
     let (flag, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
-    let shown = if flag.starts_with("--channel-key") {
+    let is_secret = ["--channel-key", "--admin-token"].iter().any(|name| flag.starts_with(name));
+    let shown = if is_secret {
         "(not shown)".to_owned()
     } else if let Some((_, host)) = value.rsplit_once('@') {
         format!("(not shown)@{host}")

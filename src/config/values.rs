@@ -1,11 +1,16 @@
 //! How single values are written. Each error says what is allowed.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use ipnet::IpNet;
 use url::Url;
 
 /// A value that does not show in logs or error texts.
@@ -104,6 +109,31 @@ pub(super) fn client_id(text: &str) -> Result<String, String> {
     if legal { Ok(text.to_owned()) } else { Err(allowed.to_owned()) }
 }
 
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let network = text.parse::<IpNet>().or_else(|_| address());
+    let allowed = "an address or a network is needed, as 10.1.2.3 or 10.0.0.0/8";
+    network.map_err(|error| format!("{error}; {allowed}"))
+}
+
+/// As browsers write it.
+pub(super) fn web_origin(text: &str) -> Result<String, String> {
+    let allowed = "http://host, https://host:port or * is needed";
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let url = web_url(text)?;
+    let origin = url.origin().ascii_serialization();
+    if url.as_str().trim_end_matches('/') == origin { Ok(origin) } else { Err(allowed.to_owned()) }
+}
+
+/// It goes into a header.
+pub(super) fn token(text: &str) -> Result<Secret<String>, String> {
+    let legal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let allowed = "ASCII characters without spaces are needed";
+    if legal { Ok(Secret(text.to_owned())) } else { Err(allowed.to_owned()) }
+}
+
 /// The value is checked here, where its flag is known, and taken apart by whoever opens packets.
 pub(super) fn channel_key(text: &str) -> Result<Secret<String>, String> {
     let allowed = "NAME=BASE64 with a key of 0 to 32 bytes is needed, as in LongFast=AQ==";
@@ -147,6 +177,26 @@ mod tests {
             "x=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
         ] {
             assert!(channel_key(illegal).is_err(), "{illegal}");
+        }
+    }
+
+    #[test]
+    fn a_site_is_named_as_browsers_name_it() {
+        assert_eq!(web_origin("https://Map.Example:443/").unwrap(), "https://map.example");
+        assert_eq!(web_origin("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(web_origin("*").unwrap(), "*");
+        for illegal in ["map.example", "https://a/b", "https://a?b", "ftp://a", "https://u@a", ""] {
+            assert!(web_origin(illegal).is_err(), "{illegal}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        for legal in ["10.1.2.3", "10.0.0.0/8", "::1", "fd00::/8"] {
+            assert!(network(legal).is_ok(), "{legal}");
+        }
+        for illegal in ["", "proxy", "10.0.0.0/33", "10.0.0.0/"] {
+            assert!(network(illegal).is_err(), "{illegal}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! What one tick changed: each node once, as it was before and as it is after.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Filter, Groups, Message, Node, NodeId, Revision};
+use super::{Filter, Groups, Message, Node, NodeId, Place, Revision, Tile, Zoom};
 
 /// One node's change within a tick.
 #[derive(Clone, Debug)]
@@ -84,13 +84,58 @@ impl Change {
     }
 }
 
+/// What cells count of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) place: Place,
+    pub(super) online: bool,
+}
+
+impl Spot {
+    pub(super) fn of(node: &Node) -> Option<Self> {
+        let online = node.status.online;
+        node.position.map(|position| Self { place: position.place, online })
+    }
+}
+
+/// A cell that something has happened in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TouchedCell {
+    /// Which.
+    pub tile: Tile,
+    /// Whether other nodes are in it, or online, than before. If not, a node has only moved
+    /// within: no news to whoever sees the whole cell.
+    pub recounted: bool,
+}
+
+impl Batch {
+    /// The cells that were touched by changes of nodes with an id for which `named` holds.
+    pub fn touched_cells(&self, zoom: Zoom, named: impl Fn(&NodeId) -> bool) -> Vec<TouchedCell> {
+        let mut shifts: BTreeMap<Tile, (i64, i64)> = BTreeMap::new();
+        for change in self.changes.iter().filter(|change| change.id().is_some_and(&named)) {
+            let spot = |node: &Option<Arc<Node>>| node.as_deref().and_then(Spot::of);
+            let (from, to) = (spot(&change.before), spot(&change.after));
+            if from == to {
+                continue;
+            }
+            for (spot, by) in from.map(|spot| (spot, -1)).into_iter().chain(to.map(|to| (to, 1))) {
+                let shift = shifts.entry(Tile::of(spot.place, zoom)).or_default();
+                shift.0 += by;
+                shift.1 += by * i64::from(spot.online);
+            }
+        }
+        let touched = shifts.into_iter();
+        touched.map(|(tile, shift)| TouchedCell { tile, recounted: shift != (0, 0) }).collect()
+    }
+}
+
 impl Spoken {
     /// Whether a client with `filter` is sent this message.
     pub fn heard_through(&self, filter: &Filter) -> bool {
         filter.types.messages()
             && match &self.sender {
                 Some(sender) => filter.covers(sender),
-                None => filter.bounds.is_none() && filter.may_cover(&self.message.from),
+                None => filter.covers_placeless(&self.message.from),
             }
     }
 }

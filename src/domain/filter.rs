@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bounds, Groups, Node, NodeId};
+use super::{Area, Groups, Node, NodeId, Zoom};
 
 /// The kinds of messages that a client asked for: a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,16 +48,26 @@ impl MessageTypes {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
     /// Only nodes whose place lies within. A node without a position matches no bounds.
-    pub bounds: Option<Bounds>,
+    pub bounds: Option<Area>,
     /// Only these nodes, in order.
     pub node_ids: Option<Arc<[NodeId]>>,
+    /// These nodes as well, in order, wherever they are.
+    pub also_ids: Arc<[NodeId]>,
     /// Only these kinds of messages.
     pub types: MessageTypes,
+    /// Counts of nodes by tile instead of the nodes, save `also_ids`.
+    pub cells: Option<Zoom>,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { bounds: None, node_ids: None, types: MessageTypes::ALL }
+        Self {
+            bounds: None,
+            node_ids: None,
+            also_ids: Arc::default(),
+            types: MessageTypes::ALL,
+            cells: None,
+        }
     }
 }
 
@@ -65,34 +75,61 @@ impl Filter {
     /// A filter for these nodes only.
     #[must_use]
     pub fn with_node_ids(mut self, ids: impl IntoIterator<Item = NodeId>) -> Self {
-        let mut ids: Vec<_> = ids.into_iter().collect();
-        ids.sort_unstable();
-        ids.dedup();
-        self.node_ids = Some(ids.into());
+        self.node_ids = Some(sorted(ids));
+        self
+    }
+
+    /// A filter for these nodes as well.
+    #[must_use]
+    pub fn with_also_ids(mut self, ids: impl IntoIterator<Item = NodeId>) -> Self {
+        self.also_ids = sorted(ids);
         self
     }
 
     /// Whether the client holds this node, which decides what it is sent of it. A client that
     /// asked for none of the field groups holds no nodes at all.
     pub fn matches(&self, node: &Node) -> bool {
-        !self.types.groups().is_empty() && self.covers(node)
+        !self.types.groups().is_empty()
+            && (self.picks(&node.id) || self.cells.is_none() && self.spans(node))
     }
 
     /// Whether bounds and ids hold this node, whatever is to be sent of it.
     pub fn covers(&self, node: &Node) -> bool {
-        self.may_cover(&node.id)
-            && self.bounds.is_none_or(|bounds| {
-                node.position.is_some_and(|position| bounds.contains(position.place))
-            })
+        self.picks(&node.id) || self.spans(node)
     }
 
     /// Whether the client holds this node if it is in the right place.
     pub fn may_hold(&self, id: &NodeId) -> bool {
-        !self.types.groups().is_empty() && self.may_cover(id)
+        !self.types.groups().is_empty()
+            && (self.picks(id) || self.cells.is_none() && self.names(id))
     }
 
-    /// Whether bounds and ids hold this node if it is in the right place.
-    pub fn may_cover(&self, id: &NodeId) -> bool {
+    /// Whether bounds and ids hold a node of this id that has no place.
+    pub fn covers_placeless(&self, id: &NodeId) -> bool {
+        self.picks(id) || self.bounds.is_none() && self.names(id)
+    }
+
+    /// Whether bounds and node ids hold this node, apart from those that are picked as well:
+    /// what is counted in cells.
+    pub(super) fn spans(&self, node: &Node) -> bool {
+        self.names(&node.id)
+            && self.bounds.as_ref().is_none_or(|area| {
+                node.position.is_some_and(|position| area.contains(position.place))
+            })
+    }
+
+    pub(super) fn picks(&self, id: &NodeId) -> bool {
+        self.also_ids.binary_search(id).is_ok()
+    }
+
+    fn names(&self, id: &NodeId) -> bool {
         self.node_ids.as_ref().is_none_or(|ids| ids.binary_search(id).is_ok())
     }
+}
+
+fn sorted(ids: impl IntoIterator<Item = NodeId>) -> Arc<[NodeId]> {
+    let mut ids: Vec<_> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into()
 }

@@ -1,5 +1,7 @@
 //! Places and rectangles on Earth. What is built here is valid, so nobody checks again.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 /// A place that is not on Earth: beyond a pole, beyond 180 degrees, or not a number.
@@ -110,6 +112,11 @@ impl Bounds {
         in_longitude && self.south <= latitude && latitude <= self.north
     }
 
+    /// Degrees of the northern, southern, eastern and western edge.
+    pub const fn edges(&self) -> [f64; 4] {
+        [self.north, self.south, self.east, self.west]
+    }
+
     /// The rectangle as lower and upper corners (`[longitude, latitude]`) that an R-tree can hold:
     /// two of them where it crosses the antimeridian.
     pub fn corners(&self) -> impl Iterator<Item = ([f64; 2], [f64; 2])> + use<> {
@@ -121,6 +128,38 @@ impl Bounds {
         };
         let (south, north) = (self.south, self.north);
         spans.into_iter().flatten().map(move |(west, east)| ([west, south], [east, north]))
+    }
+}
+
+/// One or more rectangles; a place has to be in any one of them. Cloning is cheap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Area(Arc<[Bounds]>);
+
+impl Area {
+    /// The area that these rectangles cover together; none of them covers nothing.
+    pub fn new(rectangles: impl IntoIterator<Item = Bounds>) -> Self {
+        Self(rectangles.into_iter().collect())
+    }
+
+    /// The rectangles.
+    pub fn rectangles(&self) -> &[Bounds] {
+        &self.0
+    }
+
+    /// Whether `place` lies in the area or on its edge.
+    pub fn contains(&self, place: Place) -> bool {
+        self.0.iter().any(|bounds| bounds.contains(place))
+    }
+
+    /// The area as corners that an R-tree can hold, see [`Bounds::corners`]. They may overlap.
+    pub fn corners(&self) -> impl Iterator<Item = ([f64; 2], [f64; 2])> + '_ {
+        self.0.iter().flat_map(Bounds::corners)
+    }
+}
+
+impl From<Bounds> for Area {
+    fn from(bounds: Bounds) -> Self {
+        Self::new([bounds])
     }
 }
 

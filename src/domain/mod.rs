@@ -9,17 +9,22 @@ mod node;
 mod packet;
 mod patch;
 mod telemetry;
+mod tile;
 mod time;
 mod world;
 
-pub use batch::{Batch, Change, Sight, SightKind, Spoken};
+pub use batch::{Batch, Change, Sight, SightKind, Spoken, TouchedCell};
 pub use filter::{Filter, MessageTypes};
-pub use geo::{Bounds, InvalidBounds, OffTheGlobe, Place};
+pub use geo::{Area, Bounds, InvalidBounds, OffTheGlobe, Place};
 pub use node::{Groups, Info, InvalidNodeId, Link, Links, Network, Node, NodeId, Position, Status};
 pub use packet::{
     Filed, LinkObservation, LinkSource, PACKET_WINDOW, Packet, PacketKey, Reception, Report,
 };
 pub use patch::{Message, Patch, Waypoint};
 pub use telemetry::{Metric, Readings, Section, Telemetry};
+pub use tile::{CellCount, InvalidZoom, Overlap, Tile, Zoom};
 pub use time::{Clock, Stamp, Timestamp};
-pub use world::{Lifetimes, Missed, Revision, World};
+pub use world::{
+    Continuation, ContinuedMessage, ContinuedNode, Gone, Lifetimes, Missed, Revision, Tombstone,
+    World,
+};

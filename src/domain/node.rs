@@ -1,7 +1,8 @@
 //! What is known of a node, and how a packet changes it.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, hash::Hasher, str::FromStr, sync::Arc, time::Duration};
 
+use rustc_hash::FxHasher;
 use thiserror::Error;
 
 use super::{Patch, Place, Stamp, Telemetry, Timestamp};
@@ -228,6 +229,8 @@ impl Groups {
 #[expect(missing_docs, reason = "the names are their documentation")]
 pub struct Node {
     pub id: NodeId,
+    /// A small number that stands for the id as long as the epoch lasts; 0 outside the world.
+    pub number: u32,
     pub network: Network,
     pub info: Arc<Info>,
     /// When `info` was last stated.
@@ -244,6 +247,7 @@ impl Node {
     pub fn heard_first(patch: &Patch) -> Self {
         Self {
             id: patch.node.clone(),
+            number: 0,
             network: patch.network,
             info: Arc::default(),
             info_stamp: Stamp::heard(Timestamp::from_millis(i64::MIN)),
@@ -257,6 +261,34 @@ impl Node {
     /// Whether it has been silent for so long by `now` that nothing is known of it any more.
     pub fn is_forgotten(&self, forget_after: Duration, now: Timestamp) -> bool {
         self.status.last_heard.plus(forget_after) <= now
+    }
+
+    /// A hash of everything but the number and the status: another one means another state. Only
+    /// the same build of this program makes the same hash of the same state for certain.
+    pub fn fingerprint(&self) -> u64 {
+        struct Hashing(FxHasher);
+        impl fmt::Write for Hashing {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.write(text.as_bytes());
+                Ok(())
+            }
+        }
+        let Self {
+            id,
+            number: _,
+            network,
+            info,
+            info_stamp,
+            position,
+            telemetry,
+            status: _,
+            links,
+        } = self;
+        let mut hashing = Hashing(FxHasher::default());
+        let state = (id, network, info, info_stamp, position, telemetry, links);
+        let written = fmt::Write::write_fmt(&mut hashing, format_args!("{state:?}"));
+        debug_assert!(written.is_ok(), "hashing takes whatever is written");
+        hashing.0.finish()
     }
 
     /// Takes in what `patch` says and names the groups that changed: in each, the newest source

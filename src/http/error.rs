@@ -10,7 +10,7 @@ use serde_json::json;
 use thiserror::Error;
 use tracing::error;
 
-use super::filter::InvalidFilter;
+use super::{filter::InvalidFilter, gate::Refusal};
 use crate::{broadcast::Stopped, storage::StoreError};
 
 /// Why a request is not answered.
@@ -22,6 +22,9 @@ pub(super) enum ApiError {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(&'static str),
+    /// This client may not come in.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -34,6 +37,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Refused(refusal) => refusal.status(),
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Stopping | Self::Store(StoreError::Unavailable(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE

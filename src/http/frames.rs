@@ -1,243 +1,302 @@
-//! Deliveries written out as frames.
+//! Deliveries cut into frames.
 //!
 //! Within a tick the urgent goes first: messages and status, then what leaves and enters, then
-//! positions, then telemetry.
+//! positions, then telemetry. No frame is long, so that none holds up a slow line, and those of a
+//! delivery that is not shared are written only when they are asked for.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    protocol::{Item, Items, ServerMessage},
-    records::{Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate},
+    json::{self, JsonTicks},
+    proto::{self, ProtoTicks},
+    protocol::ServerMessage,
 };
+pub(super) use crate::broadcast::Frame;
 use crate::{
-    broadcast::{Delivery, Encoder, Picture, View},
-    domain::{Batch, Change, Groups, Message, MessageTypes, Missed, Node, Revision, SightKind},
+    broadcast::{Content, Delivery, Encoder, Encoding, Picture, View},
+    domain::{Batch, CellCount, Gone, Groups, Message, Missed, Node, SightKind},
 };
 
-/// Nodes in one part of a snapshot: parts of some 100 KB, so that none holds up a slow line. Tests
-/// have few nodes and want parts all the same.
-const NODES_PER_PART: usize = if cfg!(test) { 2 } else { 250 };
-
-/// One message as bytes.
-pub(super) fn encode(message: &ServerMessage<'_>) -> Bytes {
-    serde_json::to_vec(message).expect("messages have text keys and no maps that fail").into()
+/// A message that holds no nodes: hello, pong or error.
+pub(super) fn encode(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
+    match encoding {
+        Encoding::Json => json::encode(message),
+        Encoding::Proto => proto::encode(message),
+    }
 }
 
-/// What is written once for one change, however many clients see it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Fragment {
-    Whole(MessageTypes),
+/// Writes the frames of ticks.
+#[derive(Default)]
+pub struct TickEncoder {
+    json: JsonTicks,
+    proto: ProtoTicks,
+}
+
+impl Encoder for TickEncoder {
+    fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Frame]> {
+        match view.encoding {
+            Encoding::Json => self.json.encode(batch, view),
+            Encoding::Proto => self.proto.encode(batch, view),
+        }
+    }
+}
+
+/// Records of nodes in one frame: some 50 KB of JSON. Tests have few nodes and want several
+/// frames all the same.
+const NODES_PER_FRAME: usize = if cfg!(test) { 2 } else { 100 };
+
+/// Ids, cells, or changes of one group in one frame, which are shorter.
+const ROWS_PER_FRAME: usize = if cfg!(test) { 3 } else { 1000 };
+
+/// What a frame of a tick says, in the order in which they go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Messages,
     Status,
+    Leave,
+    Enter,
     Update,
-    Position,
+    Cells,
+    Positions,
     Telemetry,
 }
 
-/// Writes a tick's changes as JSON, each once.
-#[derive(Default)]
-pub struct JsonEncoder {
-    /// The batch that the fragments belong to.
-    revision: Option<Revision>,
-    fragments: FxHashMap<(u32, Fragment), Box<RawValue>>,
-}
-
-impl Encoder for JsonEncoder {
-    fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Bytes]> {
-        if self.revision != Some(batch.revision) {
-            self.revision = Some(batch.revision);
-            self.fragments.clear();
-        }
-        let mut seen = Seen::default();
-        for sight in &view.sights {
-            let change = &batch.changes[sight.change as usize];
-            match sight.kind {
-                SightKind::Enter => {
-                    seen.enter.push((sight.change, Fragment::Whole(view.types)));
-                }
-                SightKind::Leave => seen.leave.extend(change.id().map(Id)),
-                SightKind::Update => {
-                    let groups = change.groups.and(view.types.groups());
-                    seen.add_groups(groups, sight.change);
-                }
-            }
-        }
-        let lists = [&seen.status, &seen.enter, &seen.update, &seen.position, &seen.telemetry];
-        for &(index, fragment) in lists.into_iter().flatten() {
-            self.write(index, fragment, &batch.changes[index as usize]);
-        }
-        let messages = view.messages.iter().map(|index| &*batch.messages[*index as usize].message);
-        let frames = FrameLists {
-            messages: messages.map(MessageRecord::from).collect(),
-            status: self.items(&seen.status),
-            leave: seen.leave,
-            enter: self.items(&seen.enter),
-            update: self.items(&seen.update),
-            positions: self.items(&seen.position),
-            telemetry: self.items(&seen.telemetry),
-        };
-        frames.encode(batch.revision).into()
-    }
-}
-
-/// What a view sees, by the kind of frame.
-#[derive(Default)]
-struct Seen<'a> {
-    status: Vec<(u32, Fragment)>,
-    leave: Vec<Id<'a>>,
-    enter: Vec<(u32, Fragment)>,
-    update: Vec<(u32, Fragment)>,
-    position: Vec<(u32, Fragment)>,
-    telemetry: Vec<(u32, Fragment)>,
-}
-
-impl Seen<'_> {
-    fn add_groups(&mut self, groups: Groups, index: u32) {
-        if groups.intersects(Groups::STATUS) {
-            self.status.push((index, Fragment::Status));
-        }
-        if groups.intersects(Groups::INFO.or(Groups::LINKS)) {
-            self.update.push((index, Fragment::Update));
-        }
-        if groups.intersects(Groups::POSITION) {
-            self.position.push((index, Fragment::Position));
-        }
-        if groups.intersects(Groups::TELEMETRY) {
-            self.telemetry.push((index, Fragment::Telemetry));
+impl Kind {
+    /// The type of the message.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "message",
+            Self::Status => "node_status",
+            Self::Leave => "node_leave",
+            Self::Enter => "node_enter",
+            Self::Update => "node_update",
+            Self::Cells => "cell_update",
+            Self::Positions => "position_update",
+            Self::Telemetry => "telemetry_update",
         }
     }
 }
 
-impl JsonEncoder {
-    fn write(&mut self, index: u32, fragment: Fragment, change: &Change) {
-        let Some(node) = &change.after else { return };
-        self.fragments.entry((index, fragment)).or_insert_with(|| {
-            let before = change.before.as_deref();
-            match fragment {
-                Fragment::Whole(types) => raw(&NodeRecord::whole(node, types)),
-                Fragment::Status => raw(&NodeRecord::status(node)),
-                Fragment::Update => raw(&NodeRecord::update(node, before, change.groups)),
-                Fragment::Position => raw(&PositionUpdate::of(node)),
-                Fragment::Telemetry => raw(&TelemetryUpdate::of(node, before)),
-            }
-        });
-    }
+/// The frames of a tick: what each says, and which rows of its list.
+#[derive(Debug, Default)]
+pub(super) struct Plan(Vec<(Kind, Range<usize>)>);
 
-    fn items<T>(&self, wanted: &[(u32, Fragment)]) -> Items<'_, T> {
-        wanted
-            .iter()
-            .filter_map(|key| self.fragments.get(key))
-            .map(|raw| Item::Encoded(raw))
-            .collect()
-    }
-}
-
-fn raw(record: &impl Serialize) -> Box<RawValue> {
-    to_raw_value(record).expect("records have text keys and no maps that fail")
-}
-
-/// The lists of one tick's frames, in the order in which they go out.
-#[derive(Default)]
-struct FrameLists<'a> {
-    messages: Vec<MessageRecord<'a>>,
-    status: Items<'a, NodeRecord<'a>>,
-    leave: Vec<Id<'a>>,
-    enter: Items<'a, NodeRecord<'a>>,
-    update: Items<'a, NodeRecord<'a>>,
-    positions: Items<'a, PositionUpdate<'a>>,
-    telemetry: Items<'a, TelemetryUpdate<'a>>,
-}
-
-impl FrameLists<'_> {
-    fn encode(self, revision: Revision) -> Vec<Bytes> {
-        let Revision(revision) = revision;
-        let Self { messages, status, leave, enter, update, positions, telemetry } = self;
-        let more = true;
+impl Plan {
+    /// A plan for lists of these lengths, in the order in which they go out.
+    pub(super) fn new(lengths: [(Kind, usize); 8]) -> Self {
         let mut frames = Vec::new();
-        let mut push = |empty: bool, message| {
-            if !empty {
-                frames.push(message);
+        for (kind, length) in lengths {
+            let most = match kind {
+                Kind::Enter | Kind::Update | Kind::Messages => NODES_PER_FRAME,
+                _ => ROWS_PER_FRAME,
+            };
+            let starts = (0..length).step_by(most);
+            frames.extend(starts.map(|start| (kind, start..length.min(start + most))));
+        }
+        Self(frames)
+    }
+
+    /// What the frame of this index says, and whether more follow.
+    pub(super) fn get(&self, index: usize) -> Option<(Kind, Range<usize>, bool)> {
+        let (kind, rows) = self.0.get(index)?;
+        Some((*kind, rows.clone(), index + 1 < self.0.len()))
+    }
+
+    /// Writes every frame.
+    pub(super) fn write(
+        &self,
+        mut frame: impl FnMut(Kind, Range<usize>, bool) -> Bytes,
+    ) -> Arc<[Frame]> {
+        let frames = (0..self.0.len()).filter_map(|index| self.get(index));
+        let written = frames.map(|(kind, rows, more)| {
+            let bytes = frame(kind, rows, more);
+            Frame { kind: kind.name(), bytes }
+        });
+        written.collect()
+    }
+}
+
+/// What a view sees of a tick, sorted by what frames say: indices in [`Batch::changes`].
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) status: Vec<u32>,
+    pub(super) leave: Vec<u32>,
+    pub(super) enter: Vec<u32>,
+    pub(super) update: Vec<u32>,
+    pub(super) positions: Vec<u32>,
+    pub(super) telemetry: Vec<u32>,
+}
+
+impl Seen {
+    pub(super) fn new(batch: &Batch, view: &View) -> Self {
+        let mut seen = Self::default();
+        for sight in &view.sights {
+            match sight.kind {
+                SightKind::Enter => seen.enter.push(sight.change),
+                SightKind::Leave => seen.leave.push(sight.change),
+                SightKind::Update => {
+                    let change = &batch.changes[sight.change as usize];
+                    seen.add_groups(change.groups.and(view.types.groups()), sight.change);
+                }
             }
+        }
+        seen
+    }
+
+    fn add_groups(&mut self, groups: Groups, index: u32) {
+        for (list, group) in [
+            (&mut self.status, Groups::STATUS),
+            (&mut self.update, Groups::INFO.or(Groups::LINKS)),
+            (&mut self.positions, Groups::POSITION),
+            (&mut self.telemetry, Groups::TELEMETRY),
+        ] {
+            if groups.intersects(group) {
+                list.push(index);
+            }
+        }
+    }
+
+    pub(super) fn plan(&self, view: &View) -> Plan {
+        Plan::new([
+            (Kind::Messages, view.messages.len()),
+            (Kind::Status, self.status.len()),
+            (Kind::Leave, self.leave.len()),
+            (Kind::Enter, self.enter.len()),
+            (Kind::Update, self.update.len()),
+            (Kind::Cells, view.cells.len()),
+            (Kind::Positions, self.positions.len()),
+            (Kind::Telemetry, self.telemetry.len()),
+        ])
+    }
+}
+
+/// What a client missed, sorted by what frames say: indices in [`Missed::updated`].
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub(super) status: Vec<usize>,
+    pub(super) update: Vec<usize>,
+    pub(super) positions: Vec<usize>,
+    pub(super) telemetry: Vec<usize>,
+}
+
+impl Sorted {
+    fn new(missed: &Missed) -> Self {
+        let of = |group: Groups| {
+            let updated = missed.updated.iter().enumerate();
+            let changed = updated.filter(|(_, (_, groups))| groups.intersects(group));
+            changed.map(|(index, _)| index).collect()
         };
-        push(messages.is_empty(), ServerMessage::Message { revision, messages, more });
-        push(status.is_empty(), ServerMessage::NodeStatus { revision, nodes: status, more });
-        push(leave.is_empty(), ServerMessage::NodeLeave { revision, ids: leave, more });
-        push(enter.is_empty(), ServerMessage::NodeEnter { revision, nodes: enter, more });
-        push(update.is_empty(), ServerMessage::NodeUpdate { revision, nodes: update, more });
-        push(positions.is_empty(), ServerMessage::PositionUpdate { revision, positions, more });
-        push(telemetry.is_empty(), ServerMessage::TelemetryUpdate { revision, telemetry, more });
-        if let Some(last) = frames.last_mut() {
-            last.end_tick();
+        Self {
+            status: of(Groups::STATUS),
+            update: of(Groups::INFO.or(Groups::LINKS)),
+            positions: of(Groups::POSITION),
+            telemetry: of(Groups::TELEMETRY),
         }
-        frames.iter().map(encode).collect()
+    }
+
+    fn plan(&self, missed: &Missed) -> Plan {
+        Plan::new([
+            (Kind::Messages, missed.messages.len()),
+            (Kind::Status, self.status.len()),
+            (Kind::Leave, missed.left.len()),
+            (Kind::Enter, missed.entered.len()),
+            (Kind::Update, self.update.len()),
+            (Kind::Cells, missed.cells.len()),
+            (Kind::Positions, self.positions.len()),
+            (Kind::Telemetry, self.telemetry.len()),
+        ])
     }
 }
 
-/// The frames of a delivery, in order; the parts of a picture are written as they are asked for.
-pub(super) fn of<'a>(
-    epoch: &'a str,
-    delivery: &'a Delivery,
-) -> Box<dyn Iterator<Item = Bytes> + Send + 'a> {
-    match delivery {
-        Delivery::Tick(frames) => Box::new(frames.iter().cloned()),
-        Delivery::CatchUp { revision, types, missed } => {
-            Box::new(catch_up(*revision, *types, missed).into_iter())
+/// The frames of one delivery, in order, each written when it is asked for.
+pub(super) struct Frames {
+    encoding: Encoding,
+    epoch: Arc<str>,
+    delivery: Delivery,
+    sorted: Sorted,
+    plan: Plan,
+    next: usize,
+}
+
+impl Frames {
+    /// The frames of `delivery` for a client that speaks `encoding`.
+    pub(super) fn new(encoding: Encoding, epoch: &Arc<str>, delivery: Delivery) -> Self {
+        let sorted = match &delivery.content {
+            Content::CatchUp { missed, .. } => Sorted::new(missed),
+            Content::Tick(_) | Content::Picture(_) => Sorted::default(),
+        };
+        let plan = match &delivery.content {
+            Content::CatchUp { missed, .. } => sorted.plan(missed),
+            Content::Tick(_) | Content::Picture(_) => Plan::default(),
+        };
+        Self { encoding, epoch: Arc::clone(epoch), delivery, sorted, plan, next: 0 }
+    }
+
+    /// Whether the last frame has been written.
+    pub(super) fn is_done(&self) -> bool {
+        match &self.delivery.content {
+            Content::Tick(frames) => self.next >= frames.len(),
+            Content::CatchUp { .. } => self.plan.get(self.next).is_none(),
+            Content::Picture(picture) => part(picture, self.next).is_none(),
         }
-        Delivery::Picture(picture) => Box::new(snapshot(epoch, picture)),
     }
 }
 
-/// The frames that merge several ticks for a client that could not keep up.
-fn catch_up(revision: Revision, types: MessageTypes, missed: &Missed) -> Vec<Bytes> {
-    let mut lists = FrameLists {
-        messages: messages(&missed.messages),
-        leave: missed.left.iter().map(Id).collect(),
-        enter: whole_records(&missed.entered, types),
-        ..FrameLists::default()
-    };
-    for (node, groups) in &missed.updated {
-        if groups.intersects(Groups::STATUS) {
-            lists.status.push(NodeRecord::status(node).into());
-        }
-        if groups.intersects(Groups::INFO.or(Groups::LINKS)) {
-            lists.update.push(NodeRecord::update(node, None, *groups).into());
-        }
-        if groups.intersects(Groups::POSITION) {
-            lists.positions.extend(PositionUpdate::of(node).map(Item::from));
-        }
-        if groups.intersects(Groups::TELEMETRY) {
-            lists.telemetry.extend(TelemetryUpdate::of(node, None).map(Item::from));
+impl Iterator for Frames {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let index = self.next;
+        self.next += 1;
+        let revision = self.delivery.revision;
+        match (&self.delivery.content, self.encoding) {
+            (Content::Tick(frames), _) => frames.get(index).cloned(),
+            (Content::CatchUp { types, missed }, encoding) => {
+                let frame = self.plan.get(index)?;
+                let kind = frame.0.name();
+                let write = match encoding {
+                    Encoding::Json => json::missed,
+                    Encoding::Proto => proto::missed,
+                };
+                let bytes = write(revision, *types, missed, &self.sorted, frame);
+                Some(Frame { kind, bytes })
+            }
+            (Content::Picture(picture), encoding) => {
+                let part = part(picture, index)?;
+                let bytes = match encoding {
+                    Encoding::Json => json::part(&self.epoch, revision, picture, &part),
+                    Encoding::Proto => proto::part(&self.epoch, revision, picture, &part),
+                };
+                Some(Frame { kind: "snapshot", bytes })
+            }
         }
     }
-    lists.encode(revision)
 }
 
-/// The parts of a snapshot, each written when it is asked for.
-fn snapshot<'a>(epoch: &'a str, picture: &'a Picture) -> impl Iterator<Item = Bytes> + 'a {
-    let parts = picture.nodes.len().div_ceil(NODES_PER_PART).max(1);
-    (0..parts).map(move |part| {
-        let first = part == 0;
-        let nodes = picture.nodes.chunks(NODES_PER_PART).nth(part).unwrap_or_default();
-        encode(&ServerMessage::Snapshot {
-            epoch,
-            revision: picture.revision.0,
-            full: picture.full,
-            nodes: whole_records(nodes, picture.types),
-            removed: picture.removed.iter().filter(|_| first).map(Id).collect(),
-            messages: if first { messages(&picture.messages) } else { Vec::new() },
-            more: part + 1 < parts,
-        })
-    })
+/// One part of a snapshot.
+pub(super) struct Part<'a> {
+    pub(super) nodes: &'a [Arc<Node>],
+    pub(super) removed: &'a [Gone],
+    pub(super) messages: &'a [Arc<Message>],
+    pub(super) cells: &'a [CellCount],
+    pub(super) more: bool,
 }
 
-fn whole_records(nodes: &[Arc<Node>], types: MessageTypes) -> Items<'_, NodeRecord<'_>> {
-    nodes.iter().map(|node| NodeRecord::whole(node, types).into()).collect()
-}
-
-fn messages(messages: &[Arc<Message>]) -> Vec<MessageRecord<'_>> {
-    messages.iter().map(|message| MessageRecord::from(&**message)).collect()
+/// Part `index` of a snapshot; none after the last.
+fn part(picture: &Picture, index: usize) -> Option<Part<'_>> {
+    fn cut<'a, T>(list: &'a [T], index: usize, most: usize, more: &mut bool) -> &'a [T] {
+        let start = list.len().min(index * most);
+        let end = list.len().min(start + most);
+        *more |= end < list.len();
+        &list[start..end]
+    }
+    let more = &mut false;
+    let nodes = cut(&picture.nodes, index, NODES_PER_FRAME, more);
+    let removed = cut(&picture.removed, index, ROWS_PER_FRAME, more);
+    let messages = cut(&picture.messages, index, NODES_PER_FRAME, more);
+    let cells = cut(picture.cells.as_deref().unwrap_or_default(), index, ROWS_PER_FRAME, more);
+    let nothing = nodes.is_empty() && removed.is_empty() && messages.is_empty() && cells.is_empty();
+    (index == 0 || !nothing).then_some(Part { nodes, removed, messages, cells, more: *more })
 }

@@ -8,11 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use prometheus_client::{
-    encoding::text,
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::json;
 
 use super::AppState;
@@ -31,24 +27,6 @@ impl Vital {
         read: impl Fn() -> Result<String, String> + Send + Sync + 'static,
     ) -> Self {
         Self { name: name.into(), read: Box::new(read) }
-    }
-}
-
-/// Counters of this room.
-#[derive(Clone, Debug, Default)]
-#[expect(missing_docs, reason = "the registered help texts say it")]
-pub struct Metrics {
-    pub ws_connections: Gauge,
-    pub ws_frames: Counter,
-    pub ws_bytes: Counter,
-}
-
-impl Metrics {
-    /// Makes the counters visible.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register("ws_connections", "Open WebSockets", self.ws_connections.clone());
-        registry.register("ws_frames_sent", "WebSocket frames sent", self.ws_frames.clone());
-        registry.register("ws_bytes_sent", "Bytes of text frames sent", self.ws_bytes.clone());
     }
 }
 

@@ -63,7 +63,7 @@ type PageParams = Result<Query<PageQuery>, QueryRejection>;
 
 impl PageQuery {
     /// The part of the history asked for: of `node`, or else of the one that the query names.
-    fn of(self, node: Option<NodeId>) -> Result<HistoryQuery, ApiError> {
+    pub(super) fn of(self, node: Option<NodeId>) -> Result<HistoryQuery, ApiError> {
         let named = self.node.as_deref().map(parse_id).transpose()?;
         Ok(HistoryQuery {
             node: node.or(named),

@@ -1,19 +1,42 @@
 //! Http: the outside's view. One router, the live conversation, and answers to questions.
 
+mod accept;
+mod admin;
+mod allowance;
 mod assets;
+mod bucket;
+mod client;
+mod echo;
 mod error;
+mod events;
 mod filter;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod gate;
 mod geojson;
+mod handshake;
 mod health;
 mod history;
+mod io;
+mod json;
+mod lane;
 #[cfg(test)]
 mod law;
+mod limits;
+mod metrics;
 mod nodes;
+mod opening;
+mod origin;
+mod proto;
 mod protocol;
 mod records;
+mod roster;
+mod scrape;
 mod session;
 mod socket;
+mod stats;
+mod wire;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -22,19 +45,31 @@ use axum::{
     extract::{FromRef, State},
     http::HeaderValue,
     routing::get,
-    serve::ListenerExt,
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, time::sleep};
-use tokio_util::task::TaskTracker;
+use tokio::time::sleep;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::CompressionLayer;
 use tracing::info;
 
 use crate::{broadcast::LiveMap, domain::Clock, storage::Store};
 
-pub use frames::JsonEncoder;
-pub use health::{Metrics, Vital};
+use accept::Server;
+use gate::Gate;
+use roster::Roster;
+use stats::Stats;
+
+pub use accept::{Listener, listen};
+pub use admin::AdminToken;
+pub use bucket::Rate;
+#[doc(hidden)]
+pub use echo::serve_echo;
+pub use frames::TickEncoder;
+pub use health::Vital;
+pub use limits::Limits;
+pub use metrics::Metrics;
+pub use origin::AllowedOrigins;
 
 /// How long clients may take for their last frames once the map has closed.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -81,6 +116,10 @@ pub struct Parts {
     pub page: PageSettings,
     /// How clients are kept alive.
     pub pulse: Pulse,
+    /// What clients may ask for.
+    pub limits: Limits,
+    /// What administrators say; without it, who asks from this machine is one.
+    pub admin_token: Option<AdminToken>,
 }
 
 #[derive(Clone)]
@@ -91,10 +130,16 @@ struct AppState {
     vitals: Arc<[Vital]>,
     registry: Arc<Registry>,
     metrics: Metrics,
+    roster: Roster,
+    stats: Arc<Stats>,
+    admin_token: Option<AdminToken>,
     page: Arc<PageSettings>,
     page_policy: HeaderValue,
     pulse: Pulse,
+    limits: Arc<Limits>,
     sockets: TaskTracker,
+    /// Ends the sockets that are left, whatever they do.
+    abandon: CancellationToken,
 }
 
 impl FromRef<AppState> for Arc<Registry> {
@@ -107,52 +152,66 @@ impl FromRef<AppState> for Arc<Registry> {
 /// it has delivered its last batch. Clients that take nothing, or stop in the middle of a request,
 /// are not waited for any longer than a few seconds after that.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Listener,
     parts: Parts,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let sockets = TaskTracker::new();
+) {
     let style = parts.page.map_style_url.as_ref();
+    let registry = Arc::new(parts.registry);
+    let looks = Arc::new(Stats::new(Arc::clone(&registry), parts.clock.now()));
     let state = AppState {
         live: parts.live,
         store: parts.store,
         clock: parts.clock,
         vitals: parts.vitals.into(),
-        registry: Arc::new(parts.registry),
+        registry,
+        stats: Arc::clone(&looks),
+        admin_token: parts.admin_token,
+        roster: Roster::new(parts.metrics.clone()),
         metrics: parts.metrics,
         page_policy: assets::page_policy(
             style.map(|url| url.origin().ascii_serialization()).as_deref(),
         ),
         page: Arc::new(parts.page),
         pulse: parts.pulse,
-        sockets: sockets.clone(),
+        limits: Arc::new(parts.limits),
+        sockets: TaskTracker::new(),
+        abandon: CancellationToken::new(),
     };
-    let live = state.live.clone();
-    // Small frames go out at once. A socket that cannot be told so still works.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let (live, sockets, abandon) =
+        (state.live.clone(), state.sockets.clone(), state.abandon.clone());
+    let server = Server {
+        gate: Arc::new(Gate::new(Limits::clone(&state.limits), state.metrics.connections.clone())),
+        metrics: state.metrics.clone(),
+        handshake: state.limits.handshake,
+        patience: state.pulse.timeout,
+        router: router(state),
+    };
     let everybody = async {
-        axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
+        server.run(listener, stop).await;
         sockets.close();
         sockets.wait().await;
-        Ok(())
     };
     let patience_ends = async {
         live.closed().await;
         sleep(STOP_PATIENCE).await;
     };
-    tokio::select! {
-        ended = everybody => ended,
-        () = patience_ends => {
-            info!("some clients did not wait for the end of their answers");
-            Ok(())
-        }
+    select! {
+        () = everybody => return,
+        () = looks.watch() => {}
+        () = patience_ends => info!("some clients did not wait for the end of their answers"),
     }
+    abandon.cancel();
+    sockets.close();
+    sockets.wait().await;
 }
 
 fn router(state: AppState) -> Router {
-    Router::new()
+    let cors = state.limits.origins.cors();
+    let router = Router::new()
         // the live map
         .route("/api/ws", get(socket::upgrade))
+        .route("/api/geocast.v1.proto", get(async || proto::DESCRIPTION))
         // questions about now, answered from the world
         .route("/api/nodes", get(nodes::list))
         .route("/api/nodes/{id}", get(nodes::one))
@@ -163,12 +222,19 @@ fn router(state: AppState) -> Router {
         .route("/api/links", get(history::links))
         // operators
         .route("/api/health", get(health::health))
+        .route("/api/stats", get(stats::stats))
         .route("/metrics", get(health::metrics))
         // the page
         .route("/api/config", get(page_config))
         .layer(CompressionLayer::new())
+        // the live map without a WebSocket, which nothing may hold back
+        .route("/api/events", get(events::listen))
         .fallback(assets::serve)
-        .with_state(state)
+        .with_state(state);
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }
 
 /// `GET /api/config`: what the page needs to know before it draws.

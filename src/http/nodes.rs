@@ -10,7 +10,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use super::{AppState, error::ApiError, filter::bbox, geojson, records::NodeRecord};
-use crate::domain::{Filter, MessageTypes, Node, NodeId, Timestamp};
+use crate::domain::{Area, Filter, MessageTypes, Node, NodeId, Timestamp};
 
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 10_000;
@@ -51,7 +51,7 @@ pub(super) async fn list(
     let Query(query) = query?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let after = query.cursor.as_deref().map(parse_id).transpose()?;
-    let bounds = query.bbox.as_deref().map(bbox).transpose()?;
+    let bounds = query.bbox.as_deref().map(bbox).transpose()?.map(Area::from);
     let mut nodes = state.live.nodes(Filter { bounds, ..Filter::default() }).await?;
     let since = query.since.map(Timestamp::from_millis);
     let text = query.q.map(|text| text.to_lowercase());

@@ -4,12 +4,20 @@
 //! that is not known is absent. Both sides ignore fields that they do not know. What the messages
 //! mean, and how a client applies them, stands in `docs/protocol.md`.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 use serde_json::value::RawValue;
 #[cfg(test)]
 use ts_rs::TS;
 
-use super::records::{Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate};
+use super::records::{CellRecord, Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate};
 
 /// The version of the conversation.
 pub(super) const PROTOCOL: u32 = 1;
@@ -47,15 +55,31 @@ pub(super) enum ClientMessage {
 #[cfg_attr(test, derive(TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Filter {
-    /// Only nodes that are here. A node without a position is in no bounds.
-    #[cfg_attr(test, ts(optional))]
-    pub bounds: Option<Bounds>,
+    /// Only nodes that are here: in one rectangle, or in any of up to eight. A node without a
+    /// position is in no bounds.
+    #[serde(default, deserialize_with = "one_or_more")]
+    #[cfg_attr(test, ts(optional, as = "Option<OneOrMore>"))]
+    pub bounds: Option<Vec<Bounds>>,
     /// Only these nodes.
     #[cfg_attr(test, ts(optional))]
     pub node_ids: Option<Vec<String>>,
+    /// These nodes as well, wherever they are.
+    #[cfg_attr(test, ts(optional))]
+    pub also_ids: Option<Vec<String>>,
     /// Only these groups of fields.
     #[cfg_attr(test, ts(optional))]
     pub message_types: Option<Vec<MessageType>>,
+    /// Counts of nodes by map tile instead of nodes; those of `alsoIds` are sent all the same.
+    #[cfg_attr(test, ts(optional))]
+    pub cells: Option<Cells>,
+}
+
+/// Which cells a client wants counted.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Cells {
+    /// 0 to 14, as in map tiles.
+    pub zoom: u32,
 }
 
 /// A rectangle in degrees, edges included. `west > east` crosses the antimeridian.
@@ -66,6 +90,41 @@ pub struct Bounds {
     pub south: f64,
     pub east: f64,
     pub west: f64,
+}
+
+/// A rectangle, or a list of them.
+#[cfg(test)]
+#[derive(TS)]
+#[ts(untagged)]
+#[expect(dead_code, reason = "stands for the type in TypeScript")]
+enum OneOrMore {
+    One(Bounds),
+    More(Vec<Bounds>),
+}
+
+/// Reads a rectangle or a list of them, with the error of whichever was meant.
+fn one_or_more<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Vec<Bounds>>, D::Error> {
+    struct Rectangles;
+    impl<'de> Visitor<'de> for Rectangles {
+        type Value = Option<Vec<Bounds>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a rectangle or a list of rectangles")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Bounds::deserialize(MapAccessDeserializer::new(map)).map(|one| Some(vec![one]))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list)).map(Some)
+        }
+    }
+    source.deserialize_any(Rectangles)
 }
 
 /// What a client may ask to be told of.
@@ -121,6 +180,10 @@ pub(super) enum ServerMessage<'a> {
         #[cfg_attr(test, ts(as = "Vec<String>"))]
         removed: Vec<Id<'a>>,
         messages: Vec<MessageRecord<'a>>,
+        /// Present if the filter asks for cells. A full picture replaces them too.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        cells: Option<Vec<CellRecord>>,
         more: bool,
     },
     /// Nodes that come into the filter: whole records.
@@ -177,6 +240,14 @@ pub(super) enum ServerMessage<'a> {
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
         more: bool,
     },
+    /// Cells with other counts; one without nodes is to be dropped.
+    CellUpdate {
+        revision: u64,
+        cells: Vec<CellRecord>,
+        #[serde(skip_serializing_if = "is_false")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        more: bool,
+    },
     /// What was said.
     Message {
         revision: u64,
@@ -192,25 +263,15 @@ pub(super) enum ServerMessage<'a> {
         id: Option<serde_json::Number>,
         time: i64,
     },
-    /// The client's last message was not understood; the connection goes on.
-    Error { code: ErrorCode, message: String },
-}
-
-impl ServerMessage<'_> {
-    /// Makes this the last frame of its tick.
-    pub(super) fn end_tick(&mut self) {
-        match self {
-            Self::NodeEnter { more, .. }
-            | Self::NodeUpdate { more, .. }
-            | Self::PositionUpdate { more, .. }
-            | Self::TelemetryUpdate { more, .. }
-            | Self::NodeStatus { more, .. }
-            | Self::NodeLeave { more, .. }
-            | Self::Message { more, .. } => *more = false,
-            Self::Hello { .. } | Self::Snapshot { .. } | Self::Pong { .. } | Self::Error { .. } => {
-            }
-        }
-    }
+    /// The client's last message was not understood, or was one too many; the connection goes on.
+    Error {
+        code: ErrorCode,
+        message: String,
+        /// After how long it may be said again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        retry_after_ms: Option<u64>,
+    },
 }
 
 /// What was wrong with a client's message.
@@ -218,7 +279,7 @@ impl ServerMessage<'_> {
 #[cfg_attr(test, derive(TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// Not a JSON object with a `type`, or its fields are not as described.
+    /// Not an object with a `type` that can be read, or its fields are not as described.
     InvalidMessage,
     /// A `type` that the server does not know.
     UnknownType,
@@ -226,10 +287,22 @@ pub enum ErrorCode {
     InvalidBounds,
     /// Ids that name no node, or too many of them.
     InvalidNodeIds,
+    /// Cells of a zoom that there is not.
+    InvalidCells,
     /// A snapshot is asked for without a subscription.
     NotSubscribed,
-    /// A binary frame, where only text is spoken.
+    /// A binary frame, where text is spoken.
     BinaryFrame,
+    /// More messages or subscriptions than a client may send; this one is not acted upon.
+    RateLimited,
+}
+
+impl ErrorCode {
+    /// The code as clients read it.
+    pub(super) fn name(self) -> String {
+        let name = serde_json::to_value(self).ok().and_then(|name| Some(name.as_str()?.to_owned()));
+        name.unwrap_or_default()
+    }
 }
 
 /// Why the server hangs up. Numbers from 4000 to 4499 mean "come back after a pause", from 4500
@@ -241,11 +314,27 @@ pub(super) enum CloseReason {
     GoingAway = 1001,
     /// No sign of life from the client, or it takes nothing.
     TimedOut = 4408,
-    /// What came is not a WebSocket message, or is longer than one may be.
-    Unreadable = 4500,
+    /// Too many messages, and more after it was told so.
+    RateLimited = 4429,
+    /// What came is no WebSocket message (RFC 6455).
+    Violation = 1002,
+    /// What came as text is no UTF-8 (RFC 6455).
+    NotUtf8 = 1007,
+    /// A message longer than one may be.
+    TooLong = 4500,
 }
 
 impl CloseReason {
+    /// Every reason.
+    pub(super) const ALL: [Self; 6] = [
+        Self::GoingAway,
+        Self::Violation,
+        Self::NotUtf8,
+        Self::TimedOut,
+        Self::RateLimited,
+        Self::TooLong,
+    ];
+
     /// The close code.
     pub(super) const fn code(self) -> u16 {
         self as u16
@@ -256,7 +345,10 @@ impl CloseReason {
         match self {
             Self::GoingAway => "the server is stopping, come back",
             Self::TimedOut => "no sign of life",
-            Self::Unreadable => "not a message that can be read, or too long",
+            Self::RateLimited => "too many messages",
+            Self::Violation => "not a WebSocket message",
+            Self::NotUtf8 => "text that is not UTF-8",
+            Self::TooLong => "a message that is too long",
         }
     }
 }
@@ -291,7 +383,8 @@ mod tests {
 
     use super::*;
     use crate::http::records::{
-        LinkRecord, MessageRecord, NodeRecord, PositionRecord, TELEMETRY_TYPES, WaypointRecord,
+        CellRecord, LinkRecord, MessageRecord, NodeRecord, PositionRecord, TELEMETRY_TYPES,
+        WaypointRecord,
     };
 
     /// Writes the types that the web map is built with. A change shows up in version control.
@@ -300,6 +393,8 @@ mod tests {
         let config = Config::new().with_large_int("number");
         let types = [
             Bounds::decl(&config),
+            OneOrMore::decl(&config),
+            Cells::decl(&config),
             MessageType::decl(&config),
             Filter::decl(&config),
             Resume::decl(&config),
@@ -312,6 +407,7 @@ mod tests {
             NodeRecord::decl(&config),
             WaypointRecord::decl(&config),
             MessageRecord::decl(&config),
+            CellRecord::decl(&config),
             ErrorCode::decl(&config),
             ServerMessage::decl(&config),
         ];
@@ -322,7 +418,8 @@ mod tests {
             text.push_str(&declaration.replace(" \n", "\n"));
             text.push('\n');
         }
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web/src/protocol.gen.ts");
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web/client/src/protocol.gen.ts");
         if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {
             std::fs::write(&path, text).unwrap();
         }

@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use ts_rs::TS;
 
 use crate::domain::{
-    Groups, Info, Links, Message, MessageTypes, Metric, Node, NodeId, Position, Telemetry,
-    Timestamp, Waypoint,
+    CellCount, Groups, Info, Links, Message, MessageTypes, Metric, Node, NodeId, Position,
+    Telemetry, Timestamp, Waypoint,
 };
 
 /// A node id as its text.
@@ -100,14 +100,14 @@ pub(super) struct PositionUpdate<'a> {
 pub(super) struct TelemetryRecord<'a> {
     /// The node, where the record does not stand in one.
     id: Option<Id<'a>>,
-    time: Timestamp,
-    values: Vec<(Metric, f64)>,
+    pub time: Timestamp,
+    pub values: Vec<(Metric, f64)>,
 }
 
 /// Readings of a node to merge.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(super) struct TelemetryUpdate<'a>(TelemetryRecord<'a>);
+pub(super) struct TelemetryUpdate<'a>(pub TelemetryRecord<'a>);
 
 /// The types of records with a field for each metric, which no derive can know.
 #[cfg(test)]
@@ -159,6 +159,16 @@ pub(super) struct MessageRecord<'a> {
     pub time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waypoint: Option<WaypointRecord<'a>>,
+}
+
+/// How many nodes are in a map tile.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub(super) struct CellRecord {
+    /// Zoom, column and row: `z/x/y`.
+    pub cell: String,
+    pub total: u32,
+    pub online: u32,
 }
 
 /// A marked place.
@@ -331,6 +341,12 @@ impl Serialize for TelemetryRecord<'_> {
             }
         }
         map.end()
+    }
+}
+
+impl From<&CellCount> for CellRecord {
+    fn from(count: &CellCount) -> Self {
+        Self { cell: count.tile.to_string(), total: count.total, online: count.online }
     }
 }
 

@@ -1,15 +1,15 @@
 //! What a client's message asks for: pure, so that it can be tested without a socket.
 
-use bytes::Bytes;
+use serde_json::Number;
 
 use super::{
     filter::InvalidFilter,
-    frames::encode,
-    protocol::{ClientMessage, ErrorCode, ServerMessage},
+    proto,
+    protocol::{ClientMessage, ErrorCode},
 };
 use crate::{
-    broadcast::Cursor,
-    domain::{Filter, Revision, Timestamp},
+    broadcast::{Cursor, Encoding},
+    domain::{Filter, Revision},
 };
 
 /// What is to be done about a message.
@@ -21,23 +21,50 @@ pub(super) enum Action {
     Unsubscribe,
     /// Show everything again.
     Snapshot,
-    /// Say this.
-    Answer(Bytes),
+    /// Answer a ping with this id.
+    Pong(Option<Number>),
+    /// Say what was wrong.
+    Refuse(InvalidFilter),
+}
+
+impl Action {
+    /// The type of the message that asked for it.
+    pub(super) const fn asked_by(&self) -> &'static str {
+        match self {
+            Self::Subscribe(..) => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Snapshot => "request_snapshot",
+            Self::Pong(_) => "ping",
+            Self::Refuse(_) => "mistake",
+        }
+    }
 }
 
 /// One client's side of the conversation.
 #[derive(Debug, Default)]
 pub(super) struct Session {
+    encoding: Encoding,
     subscribed: bool,
 }
 
 impl Session {
+    /// One who speaks this encoding. Text is understood from everybody.
+    pub(super) fn new(encoding: Encoding) -> Self {
+        Self { encoding, subscribed: false }
+    }
+
     /// What a text frame asks for. A mistake is answered, and the connection goes on.
-    pub(super) fn on_text(&mut self, text: &str, now: Timestamp) -> Action {
-        match self.understand(text, now) {
-            Ok(action) => action,
-            Err(InvalidFilter { code, message }) => {
-                Action::Answer(encode(&ServerMessage::Error { code, message }))
+    pub(super) fn on_text(&mut self, text: &str) -> Action {
+        self.on_message(serde_json::from_str(text).map_err(|error| error.to_string()))
+    }
+
+    /// What a binary frame asks for.
+    pub(super) fn on_binary(&mut self, bytes: &[u8]) -> Action {
+        match self.encoding {
+            Encoding::Proto => self.on_message(proto::decode(bytes)),
+            Encoding::Json => {
+                let message = "this connection speaks JSON in text frames".to_owned();
+                Action::Refuse(InvalidFilter { code: ErrorCode::BinaryFrame, message })
             }
         }
     }
@@ -48,18 +75,14 @@ impl Session {
         Action::Subscribe(filter, None)
     }
 
-    /// A binary frame, which nobody asked for.
-    pub(super) fn on_binary() -> Action {
-        let message = "this connection speaks JSON in text frames".to_owned();
-        Action::Answer(encode(&ServerMessage::Error { code: ErrorCode::BinaryFrame, message }))
+    fn on_message(&mut self, message: Result<ClientMessage, String>) -> Action {
+        let code = ErrorCode::InvalidMessage;
+        let message = message.map_err(|message| InvalidFilter { code, message });
+        message.and_then(|message| self.understand(message)).unwrap_or_else(Action::Refuse)
     }
 
-    fn understand(&mut self, text: &str, now: Timestamp) -> Result<Action, InvalidFilter> {
+    fn understand(&mut self, message: ClientMessage) -> Result<Action, InvalidFilter> {
         let wrong = |code, message| Err(InvalidFilter { code, message });
-        let message = match serde_json::from_str(text) {
-            Ok(message) => message,
-            Err(error) => return wrong(ErrorCode::InvalidMessage, error.to_string()),
-        };
         Ok(match message {
             ClientMessage::Subscribe { filter, resume } => {
                 let filter = Filter::try_from(filter.unwrap_or_default())?;
@@ -78,9 +101,7 @@ impl Session {
                 return wrong(ErrorCode::NotSubscribed, "subscribe first".to_owned());
             }
             ClientMessage::RequestSnapshot => Action::Snapshot,
-            ClientMessage::Ping { id } => {
-                Action::Answer(encode(&ServerMessage::Pong { id, time: now.as_millis() }))
-            }
+            ClientMessage::Ping { id } => Action::Pong(id),
             ClientMessage::Unknown => {
                 let known = "subscribe, unsubscribe, request_snapshot, ping";
                 return wrong(ErrorCode::UnknownType, format!("known types are {known}"));
@@ -95,13 +116,12 @@ mod tests {
     use crate::domain::{Bounds, MessageTypes, NodeId};
 
     fn on(text: &str) -> Action {
-        Session::default().on_text(text, Timestamp::from_millis(5))
+        Session::default().on_text(text)
     }
 
     fn error_code(action: &Action) -> Option<String> {
-        let Action::Answer(bytes) = action else { return None };
-        let value: serde_json::Value = serde_json::from_slice(bytes).unwrap();
-        value["code"].as_str().map(str::to_owned)
+        let Action::Refuse(invalid) = action else { return None };
+        serde_json::to_value(invalid.code).unwrap().as_str().map(str::to_owned)
     }
 
     #[test]
@@ -111,9 +131,9 @@ mod tests {
             "nodeIds":["!A1B2C3D4"],"messageTypes":["node","position"]},
             "resume":{"epoch":"e","revision":8123},"later":true}"#);
         let filter = Filter {
-            bounds: Some(Bounds::new(41.0, 40.0, -73.0, -75.0).unwrap()),
-            node_ids: None,
+            bounds: Some(Bounds::new(41.0, 40.0, -73.0, -75.0).unwrap().into()),
             types: MessageTypes::NODE.or(MessageTypes::POSITION),
+            ..Filter::default()
         };
         let cursor = Cursor { epoch: "e".to_owned(), revision: Revision(8123) };
         let filter = filter.with_node_ids([NodeId::Radio(0xa1b2_c3d4)]);
@@ -123,8 +143,7 @@ mod tests {
 
     #[test]
     fn a_ping_is_answered_with_its_id() {
-        let Action::Answer(pong) = on(r#"{"type":"ping","id":7}"#) else { panic!("no answer") };
-        assert_eq!(&pong[..], br#"{"type":"pong","id":7,"time":5}"#);
+        assert_eq!(on(r#"{"type":"ping","id":7}"#), Action::Pong(Some(7.into())));
     }
 
     #[test]
@@ -149,7 +168,7 @@ mod tests {
         for (text, code) in mistakes {
             assert_eq!(error_code(&on(text)).as_deref(), Some(code), "{text}");
         }
-        assert_eq!(error_code(&Session::on_binary()).as_deref(), Some("binary_frame"));
+        assert_eq!(error_code(&Session::default().on_binary(b"")).as_deref(), Some("binary_frame"));
     }
 
     #[test]

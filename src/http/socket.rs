@@ -1,92 +1,84 @@
 //! One WebSocket: carries what the session decides and what the map delivers.
 
-use std::time::Duration;
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
-    body::Bytes,
-    extract::{
-        Query, State, WebSocketUpgrade,
-        rejection::QueryRejection,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
-    },
+    Extension,
+    extract::{RawQuery, Request, State},
     response::Response,
 };
-use futures_util::SinkExt;
-use serde::Deserialize;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::{
+    Instant, Interval, MissedTickBehavior, Sleep, interval, sleep, sleep_until, timeout,
+};
+use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 use tracing::{Instrument, debug, debug_span};
 
 use super::{
     AppState,
+    allowance::{Allowance, Excess},
     error::ApiError,
-    filter, frames,
-    protocol::{CloseReason, PROTOCOL, ServerMessage},
+    filter,
+    frames::{self, Frame, Frames},
+    gate::Client,
+    handshake::handshake,
+    lane::FrameKind,
+    opening::{check_origin, hello, millis},
+    protocol::{CloseReason, ErrorCode, ServerMessage},
+    roster::{Meter, Transport},
     session::{Action, Session},
+    wire::{Event, Fault, Rest, Wire},
 };
 use crate::{
-    broadcast::{Delivery, Stopped, Viewer},
+    broadcast::{Delivery, Encoding, Stopped, Viewer},
     domain::Filter,
 };
 
 /// How long each step of a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Longest message from a client.
-const MAX_MESSAGE_BYTES: usize = 64 << 10;
-
-/// A client reads a lot and says little: the default buffers would cost 134 KiB a connection.
-const READ_BUFFER_BYTES: usize = 4 << 10;
-const WRITE_BUFFER_BYTES: usize = 16 << 10;
-
-/// A subscription in the URL.
-#[derive(Debug, Deserialize)]
-pub(super) struct SocketQuery {
-    bbox: Option<String>,
-    types: Option<String>,
-    ids: Option<String>,
-}
-
-impl SocketQuery {
-    fn filter(&self) -> Result<Option<Filter>, ApiError> {
-        if self.bbox.is_none() && self.types.is_none() && self.ids.is_none() {
-            return Ok(None);
-        }
-        let parts = [&self.bbox, &self.types, &self.ids].map(|part| part.as_deref());
-        Ok(Some(filter::from_query(parts[0], parts[1], parts[2])?))
-    }
-}
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// `GET /api/ws`
 pub(super) async fn upgrade(
     State(state): State<AppState>,
-    query: Result<Query<SocketQuery>, QueryRejection>,
-    upgrade: WebSocketUpgrade,
+    Extension(client): Extension<Client>,
+    RawQuery(query): RawQuery,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let filter = query?.0.filter()?;
-    // Taken here, so that a stop between the answer and the first frame waits for the socket.
-    let token = state.sockets.token();
-    let upgrade = upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_message_size(MAX_MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(async move |socket| {
-        serve(state, socket, filter).await;
-        drop(token);
-    }))
+    let filter = filter::from_query(query.as_deref())?;
+    check_origin(&state, &client, request.headers())?;
+    let (answer, encoding, upgrade) = handshake(request)?;
+    state.sockets.clone().spawn(async move {
+        let Ok(io) = upgrade.await else { return };
+        client.traffic.leave_to_its_owner();
+        select! {
+            () = serve(&state, client, encoding, TokioIo::new(io), filter) => {}
+            () = state.abandon.cancelled() => {}
+        }
+    });
+    Ok(answer)
 }
 
-async fn serve(state: AppState, socket: WebSocket, filter: Option<Filter>) {
-    state.metrics.ws_connections.inc();
-    let span = debug_span!("ws");
-    let mut connection = Connection { socket, state, session: Session::default() };
+async fn serve(
+    state: &AppState,
+    client: Client,
+    encoding: Encoding,
+    io: TokioIo<Upgraded>,
+    filter: Option<Filter>,
+) {
+    let span = debug_span!("ws", client = %client.ip);
+    let mut connection = Connection::new(state, client, encoding, io).await;
     let end = connection.converse(filter).instrument(span).await;
-    debug!("a client is gone: {end:?}");
+    let bytes = connection.client.traffic.written();
+    debug!("a client is gone, after {bytes} bytes to it: {end:?}");
     match end {
-        End::HangUp(reason) => connection.hang_up(reason).await,
+        End::HangUp(reason) => connection.hang_up(reason, None).await,
+        End::Unreadable(fault) => {
+            connection.hang_up(fault.into(), Some(fault)).await;
+        }
         End::Farewell => connection.see_off().await,
         End::Gone => {}
     }
-    connection.state.metrics.ws_connections.dec();
 }
 
 /// Why a conversation ended.
@@ -94,6 +86,8 @@ async fn serve(state: AppState, socket: WebSocket, filter: Option<Filter>) {
 enum End {
     /// The server hangs up.
     HangUp(CloseReason),
+    /// What the client sends cannot be read.
+    Unreadable(Fault),
     /// The client hangs up.
     Farewell,
     /// The connection broke.
@@ -106,13 +100,51 @@ impl From<Stopped> for End {
     }
 }
 
-struct Connection {
-    socket: WebSocket,
-    state: AppState,
+struct Connection<'a> {
+    wire: Wire<TokioIo<Upgraded>>,
+    state: &'a AppState,
+    client: Client,
+    encoding: Encoding,
+    meter: Arc<Meter>,
     session: Session,
+    allowance: Allowance,
+    heartbeat: Interval,
+    last_heard: Instant,
+    /// Goes off when it may be time to give the client up.
+    alarm: Pin<Box<Sleep>>,
 }
 
-impl Connection {
+impl<'a> Connection<'a> {
+    async fn new(
+        state: &'a AppState,
+        client: Client,
+        encoding: Encoding,
+        io: TokioIo<Upgraded>,
+    ) -> Self {
+        let limits = &state.limits;
+        let now = Instant::now();
+        let kind = match encoding {
+            Encoding::Json => FrameKind::Text,
+            Encoding::Proto => FrameKind::Binary,
+        };
+        let since = state.clock.now();
+        let meter = state.roster.enter(Transport::Ws, encoding, client.ip, since);
+        let mut heartbeat = interval(state.pulse.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            wire: Wire::new(io, kind, limits.message_bytes, limits.write_budget_bytes).await,
+            state,
+            encoding,
+            session: Session::new(encoding),
+            allowance: Allowance::new(limits, client.share.clone(), now),
+            client,
+            meter: Arc::new(meter),
+            heartbeat,
+            last_heard: now,
+            alarm: Box::pin(sleep_until(now + state.pulse.timeout)),
+        }
+    }
+
     async fn converse(&mut self, filter: Option<Filter>) -> End {
         match self.try_converse(filter).await {
             Ok(never) => match never {},
@@ -120,65 +152,108 @@ impl Connection {
         }
     }
 
-    async fn try_converse(
-        &mut self,
-        filter: Option<Filter>,
-    ) -> Result<std::convert::Infallible, End> {
-        let live = self.state.live.clone();
-        let viewer = live.join().await?;
-        let hello = frames::encode(&ServerMessage::Hello {
-            protocol: PROTOCOL,
-            server: concat!("geocast/", env!("CARGO_PKG_VERSION")),
-            epoch: live.epoch(),
-            revision: live.revision().await?.0,
-            tick_ms: live.tick_ms(),
-            heartbeat_ms: millis(self.state.pulse.heartbeat),
-            timeout_ms: millis(self.state.pulse.timeout),
-        });
-        self.send(text(hello)).await?;
+    async fn try_converse(&mut self, filter: Option<Filter>) -> Result<Infallible, End> {
+        let state = self.state;
+        let live = &state.live;
+        let viewer = live.join(self.encoding).await?;
+        self.meter.joins(&viewer);
+        self.say("hello", &hello(state).await?);
         if let Some(filter) = filter {
             let action = self.session.on_query(filter);
             self.act(&viewer, action).await?;
         }
-        let mut last_sign = Instant::now();
-        let mut heartbeat = interval(self.state.pulse.heartbeat);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let meter = Arc::clone(&self.meter);
         loop {
-            tokio::select! {
-                message = self.socket.recv() => {
-                    last_sign = Instant::now();
-                    match message {
-                        Some(Ok(message)) => self.hear(&viewer, message).await?,
-                        Some(Err(_)) => return Err(End::HangUp(CloseReason::Unreadable)),
-                        None => return Err(End::Gone),
-                    }
+            let delivery = self.listen(&viewer).await?;
+            let sealed_at = delivery.sealed_at;
+            let frames = Frames::new(self.encoding, live.epoch(), delivery);
+            let mut frames = frames.inspect(|frame| meter.sends(frame)).map(|frame| frame.bytes);
+            self.deliver(&viewer, &mut frames).await?;
+            meter.delivered(sealed_at);
+            viewer.delivered().await?;
+        }
+    }
+
+    /// Hears the client out until there is something to tell it.
+    async fn listen(&mut self, viewer: &Viewer) -> Result<Delivery, End> {
+        loop {
+            select! {
+                delivery = viewer.next() => {
+                    return delivery.ok_or(End::HangUp(CloseReason::GoingAway));
                 }
-                delivery = viewer.next() => match delivery {
-                    Some(delivery) => {
-                        self.deliver(&delivery).await?;
-                        // A client that takes what it is sent lives, however long that takes it.
-                        last_sign = Instant::now();
-                        viewer.delivered().await?;
-                    }
-                    None => return Err(End::HangUp(CloseReason::GoingAway)),
-                },
-                _ = heartbeat.tick() => {
-                    if last_sign.elapsed() >= self.state.pulse.timeout {
-                        return Err(End::HangUp(CloseReason::TimedOut));
-                    }
-                    self.send(Message::Ping(Bytes::new())).await?;
-                }
+                event = self.event(None) => self.handle(viewer, event?).await?,
             }
         }
     }
 
+    /// Tells the client, and hears it out meanwhile.
+    async fn deliver(&mut self, viewer: &Viewer, frames: &mut Rest<'_>) -> Result<(), End> {
+        loop {
+            match self.event(Some(frames)).await? {
+                Event::Delivered => return Ok(()),
+                event => self.handle(viewer, event).await?,
+            }
+        }
+    }
+
+    /// What happens next on the socket, while the client gives signs of life. Nothing is lost when
+    /// it is dropped before.
+    async fn event(&mut self, mut frames: Option<&mut Rest<'_>>) -> Result<Event, End> {
+        loop {
+            select! {
+                event = self.wire.event(frames.as_deref_mut()) => return Ok(event),
+                () = self.alarm.as_mut() => {
+                    let deadline = self.deadline();
+                    if deadline <= Instant::now() {
+                        return Err(End::HangUp(CloseReason::TimedOut));
+                    }
+                    self.alarm.as_mut().reset(deadline);
+                }
+                _ = self.heartbeat.tick() => self.wire.ping().map_err(|_broken| End::Gone)?,
+            }
+        }
+    }
+
+    /// When the client is given up: a client whose socket is full must take something, however
+    /// much it says; any other must be heard, or have taken something that did not fit before.
+    fn deadline(&self) -> Instant {
+        let traffic = &self.client.traffic;
+        let sign =
+            || traffic.taken_at().map_or(self.last_heard, |taken| taken.max(self.last_heard));
+        traffic.stalled_since().unwrap_or_else(sign) + self.state.pulse.timeout
+    }
+
+    async fn handle(&mut self, viewer: &Viewer, event: Event) -> Result<(), End> {
+        match event {
+            Event::Heard(message) => self.hear(viewer, message).await,
+            Event::Flushed | Event::Delivered => Ok(()),
+            Event::Unreadable(fault) => Err(End::Unreadable(fault)),
+            Event::Gone => Err(End::Gone),
+        }
+    }
+
     async fn hear(&mut self, viewer: &Viewer, message: Message) -> Result<(), End> {
+        let now = Instant::now();
+        self.last_heard = now;
+        if message.is_close() {
+            return Err(End::Farewell);
+        }
+        if let Err(excess) = self.allowance.message(now) {
+            return self.refuse(excess);
+        }
         let action = match message {
-            Message::Text(text) => self.session.on_text(&text, self.state.clock.now()),
-            Message::Binary(_) => Session::on_binary(),
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            Message::Close(_) => return Err(End::Farewell),
+            Message::Text(text) => self.session.on_text(&text),
+            Message::Binary(bytes) => self.session.on_binary(&bytes),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
+                return Ok(());
+            }
         };
+        self.meter.hears(action.asked_by());
+        if matches!(action, Action::Subscribe(..) | Action::Snapshot)
+            && let Err(excess) = self.allowance.subscription(now)
+        {
+            return self.refuse(excess);
+        }
         self.act(viewer, action).await
     }
 
@@ -187,67 +262,70 @@ impl Connection {
             Action::Subscribe(filter, resume) => viewer.subscribe(filter, resume).await?,
             Action::Unsubscribe => viewer.unsubscribe().await?,
             Action::Snapshot => viewer.request_snapshot().await?,
-            Action::Answer(frame) => self.send(text(frame)).await?,
+            Action::Pong(id) => {
+                let time = self.state.clock.now().as_millis();
+                self.say("pong", &ServerMessage::Pong { id, time });
+            }
+            Action::Refuse(mistake) => {
+                self.state.metrics.mistaken(mistake.code);
+                let (code, message) = (mistake.code, mistake.message);
+                self.say("error", &ServerMessage::Error { code, message, retry_after_ms: None });
+            }
         }
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: &Delivery) -> Result<(), End> {
-        let live = self.state.live.clone();
-        for frame in frames::of(live.epoch(), delivery) {
-            self.feed(text(frame)).await?;
-        }
-        self.patiently(async |socket| socket.flush().await).await
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        self.feed(message).await?;
-        self.patiently(async |socket| socket.flush().await).await
-    }
-
-    async fn feed(&mut self, message: Message) -> Result<(), End> {
-        if let Message::Text(text) = &message {
-            self.state.metrics.ws_frames.inc();
-            self.state.metrics.ws_bytes.inc_by(text.len() as u64);
-        }
-        self.patiently(async |socket| socket.feed(message).await).await
-    }
-
-    /// Waits until the socket has taken what is written. A client that takes nothing
-    /// until the timeout is given up.
-    async fn patiently(
-        &mut self,
-        write: impl AsyncFnOnce(&mut WebSocket) -> Result<(), axum::Error>,
-    ) -> Result<(), End> {
-        let patience = self.state.pulse.timeout;
-        match timeout(patience, write(&mut self.socket)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(End::HangUp(CloseReason::TimedOut)),
+    fn refuse(&mut self, excess: Excess) -> Result<(), End> {
+        let code = ErrorCode::RateLimited;
+        self.state.metrics.mistaken(code);
+        match excess {
+            Excess::Warn(wait) => {
+                let message = "too many messages: this one was ignored".to_owned();
+                let retry_after_ms = Some(millis(wait) + 1);
+                self.say("error", &ServerMessage::Error { code, message, retry_after_ms });
+                Ok(())
+            }
+            Excess::Ignore => Ok(()),
+            Excess::HangUp => Err(End::HangUp(CloseReason::RateLimited)),
         }
     }
 
-    /// Says why, if the client still takes it, and waits a moment for its answer.
-    async fn hang_up(&mut self, reason: CloseReason) {
-        let frame = CloseFrame { code: reason.code(), reason: reason.text().into() };
-        let goodbye = self.socket.send(Message::Close(Some(frame)));
-        if matches!(timeout(GOODBYE, goodbye).await, Ok(Ok(()))) {
-            self.see_off().await;
+    fn say(&mut self, kind: &'static str, message: &ServerMessage<'_>) {
+        let frame = Frame { kind, bytes: frames::encode(self.encoding, message) };
+        self.meter.sends(&frame);
+        self.wire.answer(frame.bytes);
+    }
+
+    /// Says why. A client that takes nothing finds it when it reads on, if that is soon enough.
+    async fn hang_up(&mut self, reason: CloseReason, fault: Option<Fault>) {
+        self.state.metrics.hung_up(reason);
+        let frame = CloseFrame { code: reason.code().into(), reason: reason.text().into() };
+        let is_stopping = reason == CloseReason::GoingAway;
+        let linger = if is_stopping { GOODBYE } else { self.state.pulse.timeout };
+        let is_said = select! {
+            said = self.wire.say_goodbye(frame) => said.is_ok(),
+            () = sleep(linger) => false,
+            () = self.state.live.closed(), if !is_stopping => false,
+        };
+        match fault {
+            _ if !is_said => {}
+            None => self.see_off().await,
+            Some(_) => drop(timeout(GOODBYE, self.wire.swallow()).await),
         }
     }
 
-    /// Reads to the end, which is when both sides have said goodbye. A client that does not wait
-    /// for that loses nothing by it.
+    /// Waits a moment for the client's goodbye. One that does not wait for ours loses nothing.
     async fn see_off(&mut self) {
-        let to_the_end = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-        drop(timeout(GOODBYE, to_the_end).await);
+        drop(timeout(GOODBYE, self.wire.see_off()).await);
     }
 }
 
-fn text(frame: Bytes) -> Message {
-    Message::Text(Utf8Bytes::try_from(frame).expect("frames are JSON, which is UTF-8"))
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+impl From<Fault> for CloseReason {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooLong => Self::TooLong,
+            Fault::NotUtf8 => Self::NotUtf8,
+            Fault::Protocol => Self::Violation,
+        }
+    }
 }

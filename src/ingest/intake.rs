@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::{Metrics, Refusal};
@@ -47,6 +48,7 @@ impl Intake {
         acknowledge: impl FnOnce() + Send + 'static,
     ) -> Job {
         self.metrics.received();
+        let arrived_at = Instant::now();
         let report = match self.decoder.decode(topic, payload, self.clock.now()) {
             Ok(report) => Some(report),
             Err(refusal) => {
@@ -56,7 +58,7 @@ impl Intake {
                 None
             }
         };
-        self.settled(report, acknowledge)
+        self.settled(report, arrived_at, acknowledge)
     }
 
     /// The job for a message that nobody asked for: it is only acknowledged in its turn.
@@ -64,10 +66,15 @@ impl Intake {
         self.metrics.received();
         self.metrics.refused(Refusal::UnknownTopic);
         debug!("turned away a packet on topic {topic:?}, which is not subscribed to");
-        self.settled(None, acknowledge)
+        self.settled(None, Instant::now(), acknowledge)
     }
 
-    fn settled(&self, report: Option<Report>, acknowledge: impl FnOnce() + Send + 'static) -> Job {
+    fn settled(
+        &self,
+        report: Option<Report>,
+        arrived_at: Instant,
+        acknowledge: impl FnOnce() + Send + 'static,
+    ) -> Job {
         let metrics = Arc::clone(&self.metrics);
         let settle = Box::new(move |outcome| {
             if outcome == Outcome::Filed(Filed::Duplicate) {
@@ -75,6 +82,6 @@ impl Intake {
             }
             acknowledge();
         });
-        Job { report, settle }
+        Job { report, settle, arrived_at }
     }
 }

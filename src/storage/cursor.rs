@@ -27,7 +27,7 @@ impl Cursor {
     /// Sorted before every record.
     const START: Self = Self { time: i64::MAX, row: i64::MAX };
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (time, row) = text.split_once('.')?;
         let cursor = Self { time: time.parse().ok()?, row: row.parse().ok()? };
         (cursor.to_string() == text).then_some(cursor)

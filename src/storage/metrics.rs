@@ -18,6 +18,7 @@ pub struct Metrics {
     pub commit_failures: Counter,
     pub commit_seconds: Histogram,
     pub commit_reports: Histogram,
+    pub arrival_to_commit_seconds: Histogram,
 }
 
 impl Default for Metrics {
@@ -29,6 +30,7 @@ impl Default for Metrics {
             commit_failures: Counter::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 4.0, 8)),
             commit_reports: Histogram::new(exponential_buckets(1.0, 4.0, 6)),
+            arrival_to_commit_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 18)),
         }
     }
 }
@@ -62,6 +64,12 @@ impl Metrics {
             "commit_reports",
             "Reports in one transaction",
             self.commit_reports.clone(),
+        );
+        registry.register_with_unit(
+            "arrival_to_commit",
+            "Time from the arrival of a message to its commit",
+            Unit::Seconds,
+            self.arrival_to_commit_seconds.clone(),
         );
     }
 }

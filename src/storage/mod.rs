@@ -1,7 +1,10 @@
 //! Storage: what was acknowledged is on disk.
 
+mod continuation;
 mod cursor;
 mod filing;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod metrics;
 mod sqlite;
 mod state;
@@ -13,7 +16,8 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::domain::{
-    Filed, LinkObservation, Message, Metric, Node, NodeId, Position, Report, Timestamp,
+    Continuation, Filed, LinkObservation, Message, Metric, Node, NodeId, Patch, Position, Report,
+    Timestamp,
 };
 
 pub use metrics::Metrics;
@@ -49,6 +53,9 @@ pub enum StoreError {
     #[error("not a cursor that this server gave")]
     InvalidCursor,
 }
+
+/// What a commit says, in order, and when it was made.
+pub type Committed = (tokio::time::Instant, Vec<Patch>);
 
 /// Nodes and recent messages as the world starts with them, the oldest first.
 #[derive(Debug, Default)]
@@ -114,6 +121,13 @@ pub trait Store: Send + Sync {
 
     /// The nodes heard at or after `since`, and the newest `messages` messages.
     async fn load(&self, since: Timestamp, messages: u32) -> Result<Loaded, StoreError>;
+
+    /// Keeps what this run leaves for the next one.
+    async fn leave(&self, left: &Continuation) -> Result<(), StoreError>;
+
+    /// Takes out what the last run left: nobody gets it twice. None if that run left nothing, or
+    /// nothing that can be read.
+    async fn take_left(&self) -> Result<Option<Continuation>, StoreError>;
 
     /// Where a node has been, by source time.
     async fn positions(&self, query: &HistoryQuery) -> Result<Page<Position>, StoreError>;

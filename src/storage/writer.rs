@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Metrics, Store, StoreError};
+use super::{Committed, Metrics, Store, StoreError};
 use crate::domain::{Filed, Patch, Report, Timestamp};
 
 /// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
@@ -38,6 +38,8 @@ pub struct Job {
     pub report: Option<Report>,
     /// How to acknowledge it.
     pub settle: Settle,
+    /// When it came.
+    pub arrived_at: Instant,
 }
 
 /// The one task that writes.
@@ -55,7 +57,7 @@ pub struct Writer {
     /// Where the patches of new packets go, in order, once they are committed. When this queue is
     /// full the writer waits, and with it everything before it. When nobody listens any more, what
     /// is committed is only kept on disk.
-    pub committed: mpsc::Sender<Vec<Patch>>,
+    pub committed: mpsc::Sender<Committed>,
     /// Why the last commit failed; none when the store is well. A message for the operator.
     pub trouble: watch::Sender<Option<String>>,
     /// When the oldest message that is not committed arrived; none when there is none.
@@ -80,9 +82,11 @@ impl Writer {
             let reports: Vec<&Report> =
                 batch.iter().filter_map(|job| job.report.as_ref()).collect();
             let filed = self.commit(&reports).await?;
+            self.measure(&batch);
             // The world first: whoever has seen an acknowledgement finds on the map what it is for.
             let patches = self.news(&batch, &filed);
-            if !patches.is_empty() && self.committed.send(patches).await.is_err() {
+            let news = (Instant::now(), patches);
+            if !news.1.is_empty() && self.committed.send(news).await.is_err() {
                 info!("nobody listens to what is committed any more");
             }
             settle(&mut batch, filed);
@@ -133,6 +137,15 @@ impl Writer {
         }
     }
 
+    /// How long the messages of a committed batch took to get there.
+    fn measure(&self, batch: &[Job]) {
+        let now = Instant::now();
+        for job in batch.iter().filter(|job| job.report.is_some()) {
+            let waited = now.saturating_duration_since(job.arrived_at);
+            self.metrics.arrival_to_commit_seconds.observe(waited.as_secs_f64());
+        }
+    }
+
     /// What the new packets of a committed batch say, in order.
     fn news(&self, batch: &[Job], filed: &[Filed]) -> Vec<Patch> {
         let reports = batch.iter().filter_map(|job| job.report.as_ref());
@@ -157,7 +170,7 @@ impl Writer {
 /// Acknowledges every job, in order.
 fn settle(batch: &mut Vec<Job>, filed: Vec<Filed>) {
     let mut filed = filed.into_iter();
-    for Job { report, settle } in batch.drain(..) {
+    for Job { report, settle, .. } in batch.drain(..) {
         let outcome = report.and_then(|_| filed.next()).map_or(Outcome::Refused, Outcome::Filed);
         settle(outcome);
     }

@@ -46,6 +46,7 @@ fn what_is_wrong_is_said_without_the_secret_in_it() {
         &["serve", "--mqtt-url", "mqtt://u:s3cret-word@host:99999"],
         &["serve", "--channel-key", "s3cret-word"],
         &["serve", "--channel-key", "LongFast=s3cret-word"],
+        &["serve", "--admin-token", "my s3cret-word"],
         &["serve", "--database-url", "mysql://u:s3cret-word@host/db"],
         &["serve", "--config", file.to_str().unwrap()],
     ] {

@@ -115,7 +115,7 @@ async fn who_reads_nothing_does_not_hold_up_the_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_message_ends_with_a_code_that_says_not_to_come_back() {
+async fn what_is_too_long_ends_with_a_code_that_says_not_to_come_back() {
     let folder = TempDir::new().unwrap();
     let geocast = Geocast::with_broker(folder.path()).await;
     let mut screen = geocast.look("").await;

@@ -2,14 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod binary;
 mod capture;
 mod command_line;
 mod conversation;
 mod durability;
+mod events;
+mod filters;
 mod harness;
+mod hostile;
+mod limits;
 mod live_view;
+mod origins;
 mod pulse;
 mod questions;
+mod resume;
+mod slow;
+mod stats;
+mod storm;
+mod violations;
 
 #[path = "../support/mosquitto.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]

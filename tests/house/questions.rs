@@ -112,11 +112,11 @@ async fn everything_received_is_stored_or_counted_as_refused() {
         assert_eq!(metric(&name).await, 1, "{reason}");
     }
     geocast.metric_becomes("geocast_nodes", 3).await;
-    geocast.metric_becomes("geocast_ws_connections", 0).await;
+    geocast.metric_becomes("geocast_connections{transport=\"ws\"}", 0).await;
     let screen = geocast.look("").await;
-    geocast.metric_becomes("geocast_ws_connections", 1).await;
+    geocast.metric_becomes("geocast_connections{transport=\"ws\"}", 1).await;
     drop(screen);
-    geocast.metric_becomes("geocast_ws_connections", 0).await;
+    geocast.metric_becomes("geocast_connections{transport=\"ws\"}", 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

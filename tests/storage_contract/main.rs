@@ -78,6 +78,7 @@ contract!(every database:
         the_world_is_loaded_oldest_first,
         opening_again_keeps_everything,
         readers_and_the_writer_work_at_once,
+        what_a_run_leaves_is_taken_once,
     }
     histories: {
         a_history_is_paged_without_gaps_or_repeats,

@@ -1,9 +1,12 @@
 //! What is kept, and what comes back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str::FromStr};
 
 use geocast::{
-    domain::{Filed, Node, NodeId, Patch},
+    domain::{
+        Continuation, ContinuedMessage, ContinuedNode, Filed, Node, NodeId, Patch, Status,
+        Tombstone,
+    },
     storage::{LinkRow, Page, StoreError, TelemetryRow},
 };
 
@@ -143,4 +146,32 @@ pub(crate) async fn readers_and_the_writer_work_at_once(house: &House) {
     };
     tokio::join!(write, read);
     assert_eq!(store.positions(&of(1)).await.unwrap().records.len(), 50);
+}
+
+pub(crate) async fn what_a_run_leaves_is_taken_once(house: &House) {
+    let store = house.open().await;
+    assert_eq!(store.take_left().await.unwrap(), None);
+    let status = Status { online: true, last_heard: NOON };
+    let named = NodeId::from_str("tracker/7").unwrap();
+    let left = Continuation {
+        epoch: "19a-7".to_owned(),
+        revision: u64::MAX >> 1,
+        horizon: 3,
+        last_number: 2,
+        nodes: vec![ContinuedNode {
+            id: named.clone(),
+            number: 1,
+            changed: [9, 8, 7, 6, 5],
+            fingerprint: u64::MAX,
+            status,
+        }],
+        tombstones: vec![Tombstone { id: NodeId::Radio(2), number: 2, revision: 4, since: NOON }],
+        messages: vec![ContinuedMessage { from: named, packet_id: u64::MAX, revision: 11 }],
+    };
+    store.leave(&Continuation::default()).await.unwrap();
+    store.leave(&left).await.unwrap();
+    store.close().await;
+    let store = house.open().await;
+    assert_eq!(store.take_left().await.unwrap(), Some(left));
+    assert_eq!(store.take_left().await.unwrap(), None);
 }

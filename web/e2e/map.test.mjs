@@ -12,6 +12,8 @@ const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const screenshots = process.env.SCREENSHOTS;
 const MARKUP = '<img src=x onerror="window.injected=1"><b>bold</b>';
 const WAIT_MS = 20_000;
+/** The page with a conversation that can be read here. */
+const JSON_PAGE = '/?encoding=json';
 
 let browser;
 
@@ -26,7 +28,7 @@ after(() => browser?.close());
 
 /** Opens the page, runs the steps on it, and fails when it complained or asked another host for anything. */
 async function visit(options, steps) {
-	const { hash = '', prepare, mayComplain = () => false, ...contextOptions } = options;
+	const { path = '/', hash = '', prepare, mayComplain = () => false, ready = live, ...contextOptions } = options;
 	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
 	const page = await context.newPage();
 	page.setDefaultTimeout(WAIT_MS);
@@ -44,8 +46,8 @@ async function visit(options, steps) {
 	});
 	try {
 		await prepare?.(page);
-		await page.goto(new URL(`/${hash}`, geocastUrl).href);
-		await live(page);
+		await page.goto(new URL(`${path}${hash}`, geocastUrl).href);
+		await ready(page);
 		await steps(page);
 		assert.deepEqual(complaints, [], 'the console is clean');
 		assert.deepEqual(foreign, [], 'nothing is asked of another host');
@@ -62,8 +64,8 @@ async function live(page) {
 
 async function drawn(page) {
 	await page.waitForFunction(() => {
-		const { nodes, clusters } = window.geocast();
-		return nodes + clusters > 0;
+		const { nodes, clusters, bubbles } = window.geocast();
+		return nodes + clusters + bubbles > 0;
 	});
 }
 
@@ -114,9 +116,9 @@ test('it works in the dark', async () => {
 test('a node chosen from the list shows its details, and Escape closes them', async () => {
 	await visit({}, async (page) => {
 		await drawn(page);
-		const row = page.locator('#list .row').first();
-		const id = await row.getAttribute('data-id');
-		await row.click();
+		const id = await page.locator('#list .row').first().getAttribute('data-id');
+		// By its id: the first row may be another one by now.
+		await page.locator(`#list .row[data-id="${id}"]`).click();
 		await page.waitForSelector('#details h2');
 		assert.equal(await page.locator('#details code').textContent(), id);
 		assert.equal((await state(page)).selected, id);
@@ -179,7 +181,7 @@ test('a click on a cluster takes it apart, or lists its nodes where no zoom can'
 		return frame;
 	};
 	const prepare = (page) => between(page, { change: gather }).ready;
-	await visit({ prepare, hash: `#9/${latitude}/${longitude}` }, async (page) => {
+	await visit({ path: JSON_PAGE, prepare, hash: `#9/${latitude}/${longitude}` }, async (page) => {
 		await drawn(page);
 		const { held } = await state(page);
 		assert.ok(held > 1, 'there are several nodes to gather');
@@ -189,11 +191,93 @@ test('a click on a cluster takes it apart, or lists its nodes where no zoom can'
 		await page.keyboard.press('Escape');
 		await page.waitForFunction(() => !document.querySelector('#list-note').textContent.includes('at one place'));
 	});
-	await visit({ hash: `#3/${latitude}/${longitude}` }, async (page) => {
+	await visit({ hash: `#5/${latitude}/${longitude}` }, async (page) => {
 		await drawn(page);
 		const before = (await state(page)).filter.bounds;
 		await page.mouse.click(640, 400);
 		await page.waitForFunction((north) => window.geocast().filter.bounds.north < north - 1, before.north);
+	});
+});
+
+/** Where a place is on a map of 1280 by 800 pixels around another place. */
+function onScreen(place, centre, zoom) {
+	const size = 512 * 2 ** zoom;
+	const east = (longitude) => (longitude / 360) * size;
+	const south = (latitude) => (-Math.asinh(Math.tan((latitude * Math.PI) / 180)) / (2 * Math.PI)) * size;
+	return [640 + east(place.longitude) - east(centre.longitude), 400 + south(place.latitude) - south(centre.latitude)];
+}
+
+/** The middle of the map tile around a place. */
+function tileAround({ latitude, longitude }, zoom) {
+	const tiles = 2 ** zoom;
+	const middle = (part) => (Math.floor(part * tiles) + 0.5) / tiles;
+	const southing = 0.5 - Math.asinh(Math.tan((latitude * Math.PI) / 180)) / (2 * Math.PI);
+	return {
+		longitude: middle((longitude + 180) / 360) * 360 - 180,
+		latitude: (Math.atan(Math.sinh(Math.PI * (1 - 2 * middle(southing)))) * 180) / Math.PI,
+	};
+}
+
+test('from far away nodes are counted, and a click on a bubble leads to them', async () => {
+	const { position } = await nodeWithPlace();
+	await visit({ hash: `#3/${position.latitude}/${position.longitude}` }, async (page) => {
+		await page.waitForFunction(() => window.geocast().bubbles > 0);
+		const { held, cells, filter } = await state(page);
+		assert.equal(held, 0, 'no node is sent');
+		assert.ok(cells > 0);
+		assert.deepEqual(filter.cells, { zoom: 7 });
+		assert.match(
+			await page.locator('#list-note').textContent(),
+			/^[1-9].* nodes?, .* online\. Zoom in to list them\.$/,
+		);
+		assert.match(await page.locator('#tab-nodes').textContent(), /^Nodes \([1-9]/);
+		const [x, y] = onScreen(tileAround(position, 7), position, 3);
+		await page.mouse.move(x, y);
+		await page.waitForFunction(() => / online$/.test(document.querySelector('.map-tooltip').textContent));
+		await shoot(page, 'bubbles');
+		await page.mouse.click(x, y);
+		await page.waitForFunction(() => window.geocast().filter.cells === undefined && window.geocast().held > 0);
+		await page.waitForFunction(() => window.geocast().bubbles === 0 && window.geocast().cells === 0);
+		await drawn(page);
+	});
+});
+
+test('a selected node stays live wherever the map looks', async () => {
+	const { id, position } = await nodeWithPlace();
+	for (const place of [`1/${position.latitude}/${position.longitude}`, '8/-60/-150']) {
+		await visit({ hash: `#${place}&node=${id}` }, async (page) => {
+			await page.waitForSelector('#details h2');
+			await page.waitForFunction(() => window.geocast().filter?.alsoIds?.length === 1);
+			assert.equal((await state(page)).held, 1);
+			await page.keyboard.press('Escape');
+			await page.waitForFunction(() => window.geocast().held === 0);
+		});
+	}
+});
+
+test('where WebSockets do not get through, the page is live by an event stream', async () => {
+	const prepare = (page) => between(page, { refuses: () => true }).ready;
+	await visit({ prepare }, async (page) => {
+		await drawn(page);
+		const { transport, held, revision } = await state(page);
+		assert.equal(transport, 'sse');
+		assert.ok(held > 0);
+		await page.waitForFunction((before) => window.geocast().revision > before, revision);
+		await page.evaluate(() => {
+			location.hash = '#8/-60/-150';
+		});
+		await page.waitForFunction(() => window.geocast().held === 0);
+		assert.equal(await page.locator('#connection').textContent(), 'Live');
+	});
+});
+
+test('the example of the client library shows the nodes', async () => {
+	const ready = (page) => page.waitForSelector('#map path', { state: 'attached' });
+	await visit({ path: '/client/example.html', ready }, async (page) => {
+		await page.waitForFunction(() => /^[1-9]\d* nodes/.test(document.querySelector('#status').value));
+		const [, , width, height] = (await page.locator('#map').getAttribute('viewBox')).split(' ').map(Number);
+		assert.ok(width > 0 && height > 0);
+		await shoot(page, 'example', 0);
 	});
 });
 
@@ -257,7 +341,7 @@ test('a name with markup shows as text', async () => {
 		return frame;
 	};
 	const prepare = (page) => between(page, { change: rename }).ready;
-	await visit({ prepare }, async (page) => {
+	await visit({ path: JSON_PAGE, prepare }, async (page) => {
 		await drawn(page);
 		await openFirstNode(page);
 		assert.equal(await page.locator('#details h2').textContent(), MARKUP);
@@ -277,7 +361,7 @@ test('after a lost connection the page says so, reconnects by itself and resumes
 		lines = middle.lines;
 		return middle.ready;
 	};
-	await visit({ prepare }, async (page) => {
+	await visit({ path: JSON_PAGE, prepare }, async (page) => {
 		await drawn(page);
 		const { held } = await state(page);
 		await lines[0].close({ code: 1001, reason: 'restart' });

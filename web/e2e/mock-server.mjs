@@ -27,14 +27,9 @@ export function startMock({ port = 0, size = 300, health = { status: 'ok', probl
 	const world = { epoch: `mock-${Math.random().toString(36).slice(2)}`, revision: 1, nodes, changedAt, messages };
 	const clients = new Set();
 
-	const http = createServer((request, response) => answer(request, response, world, health));
-	const sockets = new WebSocketServer({ server: http, path: '/api/ws' });
-	sockets.on('connection', (socket) => {
-		const client = { socket, filter: null, held: new Set(), received: [] };
+	const join = (client) => {
 		clients.add(client);
-		socket.on('close', () => clients.delete(client));
-		socket.on('message', (data) => hear(client, JSON.parse(data), world));
-		send(client, {
+		client.send({
 			type: 'hello',
 			protocol: 1,
 			server: 'mock/0',
@@ -44,6 +39,22 @@ export function startMock({ port = 0, size = 300, health = { status: 'ok', probl
 			heartbeatMs: 30000,
 			timeoutMs: 60000,
 		});
+	};
+	const http = createServer((request, response) => {
+		const url = new URL(request.url, 'http://mock');
+		if (url.pathname !== '/api/events') return answer(request, response, world, health);
+		const client = listener(response, world);
+		response.on('close', () => clients.delete(client));
+		join(client);
+		return hear(client, { type: 'subscribe', ...subscriptionIn(url.searchParams) }, world);
+	});
+	const handleProtocols = (offered) => offered.has('geocast.v1.json') && 'geocast.v1.json';
+	const sockets = new WebSocketServer({ server: http, path: '/api/ws', handleProtocols });
+	sockets.on('connection', (socket) => {
+		const client = { send: (frame) => socket.send(JSON.stringify(frame)), filter: null, held: new Set() };
+		socket.on('close', () => clients.delete(client));
+		socket.on('message', (data) => hear(client, JSON.parse(data), world));
+		join(client);
 	});
 	const timer = setInterval(() => tick(world, clients), TICK_MS);
 	return new Promise((resolve) =>
@@ -52,7 +63,7 @@ export function startMock({ port = 0, size = 300, health = { status: 'ok', probl
 				url: `http://127.0.0.1:${http.address().port}/`,
 				stop: () => {
 					clearInterval(timer);
-					for (const { socket } of clients) socket.terminate();
+					for (const socket of sockets.clients) socket.terminate();
 					http.closeAllConnections();
 					return new Promise((done) => http.close(done));
 				},
@@ -79,24 +90,75 @@ function message(node, i, time) {
 	};
 }
 
-function matches(filter, node) {
-	const b = filter?.bounds;
-	if (!b) return true;
-	const { latitude, longitude } = node.position ?? {};
-	if (latitude === undefined || latitude > b.north || latitude < b.south) return false;
-	return b.west <= b.east ? longitude >= b.west && longitude <= b.east : longitude >= b.west || longitude <= b.east;
+/** A client that only listens, by Server-Sent Events. */
+function listener(response, world) {
+	response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+	const send = (frame) => response.write(`id: ${world.epoch}:${world.revision}\ndata: ${JSON.stringify(frame)}\n\n`);
+	return { send, filter: null, held: new Set() };
 }
 
-const send = (client, frame) => client.socket.send(JSON.stringify(frame));
+function subscriptionIn(query) {
+	const bounds = query.getAll('bbox').map((box) => {
+		const [west, south, east, north] = box.split(',').map(Number);
+		return { west, south, east, north };
+	});
+	const [epoch, revision] = query.get('lastEventId')?.split(':') ?? [];
+	return {
+		filter: {
+			...(bounds.length && { bounds }),
+			...(query.has('also') && { alsoIds: query.get('also').split(',') }),
+			...(query.has('cells') && { cells: { zoom: Number(query.get('cells')) } }),
+		},
+		...(epoch && { resume: { epoch, revision: Number(revision) } }),
+	};
+}
+
+function inBounds({ bounds }, { position }) {
+	if (!bounds) return true;
+	const { latitude, longitude } = position ?? {};
+	return [bounds].flat().some((b) => {
+		if (latitude === undefined || latitude > b.north || latitude < b.south) return false;
+		return b.west <= b.east ? longitude >= b.west && longitude <= b.east : longitude >= b.west || longitude <= b.east;
+	});
+}
+
+function matches(filter, node) {
+	return filter.alsoIds?.includes(node.id) || (!filter.cells && inBounds(filter, node));
+}
+
+/** Counts by map tile, as far as they differ from those that the client holds. */
+function cellsFor(client, world) {
+	const counts = new Map([...client.cells.keys()].map((cell) => [cell, { cell, total: 0, online: 0 }]));
+	const { zoom } = client.filter.cells;
+	const tiles = 2 ** zoom;
+	for (const node of world.nodes.values()) {
+		if (!node.position || !inBounds(client.filter, node)) continue;
+		const { latitude, longitude } = node.position;
+		const x = Math.floor(((longitude + 180) / 360) * tiles);
+		const y = Math.floor((0.5 - Math.asinh(Math.tan((latitude * Math.PI) / 180)) / (2 * Math.PI)) * tiles);
+		const cell = `${zoom}/${x}/${y}`;
+		const count = counts.get(cell) ?? { cell, total: 0, online: 0 };
+		counts.set(cell, { cell, total: count.total + 1, online: count.online + Number(node.online) });
+	}
+	const differing = [...counts.values()].filter(
+		(one) => JSON.stringify(client.cells.get(one.cell)) !== JSON.stringify(one),
+	);
+	for (const one of differing) {
+		if (one.total) client.cells.set(one.cell, one);
+		else client.cells.delete(one.cell);
+	}
+	return differing;
+}
 
 function hear(client, frame, world) {
-	if (frame.type === 'ping') return send(client, { type: 'pong', id: frame.id, time: Date.now() });
+	if (frame.type === 'ping') return client.send({ type: 'pong', id: frame.id, time: Date.now() });
 	if (frame.type !== 'subscribe')
-		return send(client, { type: 'error', code: 'unknown_type', message: 'unknown message type' });
+		return client.send({ type: 'error', code: 'unknown_type', message: 'unknown message type' });
 	const filter = frame.filter ?? {};
 	const now = [...world.nodes.values()].filter((node) => matches(filter, node));
-	const resumes = frame.resume?.epoch === world.epoch;
-	const full = !resumes && client.filter === null;
+	const sameCells = JSON.stringify(client.filter?.cells) === JSON.stringify(filter.cells);
+	const resumes = frame.resume?.epoch === world.epoch && !filter.cells;
+	const full = !resumes && (client.filter === null || !sameCells);
 	const since = (id) => world.changedAt.get(id) > frame.resume?.revision;
 	const enters = full ? now : now.filter(({ id }) => (resumes ? since(id) : !client.held.has(id)));
 	const ids = new Set(now.map(({ id }) => id));
@@ -107,6 +169,8 @@ function hear(client, frame, world) {
 			: [...client.held].filter((id) => !ids.has(id));
 	client.filter = filter;
 	client.held = ids;
+	if (full) client.cells = new Map();
+	const cells = filter.cells ? cellsFor(client, world) : [];
 	const half = Math.ceil(enters.length / 2);
 	const frameOf = (nodes, more) => ({
 		type: 'snapshot',
@@ -116,10 +180,11 @@ function hear(client, frame, world) {
 		nodes,
 		removed: more ? removed : [],
 		messages: [],
+		...(filter.cells && { cells: more ? cells : [] }),
 		more,
 	});
-	send(client, frameOf(enters.slice(0, half), true));
-	send(client, frameOf(enters.slice(half), false));
+	client.send(frameOf(enters.slice(0, half), true));
+	client.send(frameOf(enters.slice(half), false));
 }
 
 function tick(world, clients) {
@@ -149,16 +214,18 @@ function tick(world, clients) {
 			.filter(({ id }) => client.held.has(id))
 			.map(({ id, telemetry }) => ({ id, ...telemetry }));
 		const status = heard.map(({ id, online, lastHeard }) => ({ id, online, lastHeard }));
+		const cells = client.filter.cells ? cellsFor(client, world) : [];
 		const frames = [
 			said.length && { type: 'message', messages: said },
 			status.length && { type: 'node_status', nodes: status },
 			left.length && { type: 'node_leave', ids: left },
 			entered.length && { type: 'node_enter', nodes: entered },
+			cells.length && { type: 'cell_update', cells },
 			positions.length && { type: 'position_update', positions },
 			telemetry.length && { type: 'telemetry_update', telemetry },
 		].filter(Boolean);
 		frames.forEach((frame, i) => {
-			send(client, { revision, ...frame, ...(i + 1 < frames.length && { more: true }) });
+			client.send({ revision, ...frame, ...(i + 1 < frames.length && { more: true }) });
 		});
 	}
 }

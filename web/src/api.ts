@@ -1,4 +1,4 @@
-import type { MessageRecord, NodeRecord, PositionRecord, TelemetryRecord } from './protocol.gen';
+import type { MessageRecord, NodeRecord, PositionRecord, TelemetryRecord } from 'geocast-client';
 
 export interface Config {
 	mapStyleUrl: string | null;

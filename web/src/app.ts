@@ -1,5 +1,5 @@
+import { type Change, LiveMap, type MessageRecord } from 'geocast-client';
 import { type Config, fetchHealth, fetchMessages } from './api';
-import { type Diff, LiveConnection } from './client';
 import { Listing } from './listing';
 import { MapView } from './map/view';
 import { readHash, writeHash } from './model/hash';
@@ -26,7 +26,7 @@ const NODE_MESSAGES = 5;
 
 /** The page: hands what the connection brings to the map and the panels, and what the reader does to both. */
 export class App {
-	readonly connection: LiveConnection;
+	readonly live: LiveMap;
 	readonly view: MapView;
 	private readonly selection: Selection;
 	private readonly status: ConnectionStatus;
@@ -41,23 +41,22 @@ export class App {
 	private fieldsDirty = false;
 
 	constructor(config: Config) {
+		const encoding = new URLSearchParams(location.search).get('encoding') === 'json' ? 'json' : 'proto';
 		const nameOf = (id: string) => this.nameOf(id);
 		const select = (id: string | null) => this.select(id);
 		this.theme = new ThemeSwitch(byId<HTMLButtonElement>('theme'), (theme) => this.view.setTheme(theme));
 		this.selection = new Selection(
-			(id) => this.connection.mirror.nodes.get(id),
+			(id) => this.live.nodes.get(id),
 			() => this.showSelection(),
 		);
-		this.connection = new LiveConnection({
-			url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/ws`,
-			onState: (state) => {
-				this.status.set(state);
-				if (state.kind === 'live') void this.askHealth();
-			},
-			onDiff: (diff) => this.take(diff),
-			onError: (code, message) => console.warn(`the server refused: ${code}: ${message}`),
+		this.live = new LiveMap({ encoding });
+		this.live.on('state', (state) => {
+			this.status.set(state);
+			if (state.kind === 'live') void this.askHealth();
 		});
-		this.status = new ConnectionStatus(() => this.connection.connect());
+		this.live.on('change', (change) => this.take(change));
+		this.live.on('error', ({ code, message }) => console.warn(`the live map: ${code}: ${message}`));
+		this.status = new ConnectionStatus(() => this.live.connect());
 		this.list = new NodeList((id) => this.select(id, true));
 		this.search = new Search(
 			() => this.searched(),
@@ -89,15 +88,12 @@ export class App {
 	}
 
 	start(): void {
-		this.connection.subscribe({ bounds: this.view.bounds() });
-		this.connection.connect();
+		this.subscribe();
+		this.live.connect();
 		setInterval(() => this.showList(true), LIST_EVERY_MS);
 		setInterval(() => this.judgeAll(), STATUS_EVERY_MS);
 		setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
 		void this.fetchMessages(LATEST_MESSAGES);
-		window.addEventListener('online', () => {
-			if (this.connection.state.kind === 'waiting') this.connection.connect();
-		});
 		window.addEventListener('hashchange', () => this.readAddress());
 		window.addEventListener('resize', () => this.measurePanels());
 		document.addEventListener('keydown', (event) => {
@@ -111,33 +107,37 @@ export class App {
 		return this.selection.id;
 	}
 
-	private take(diff: Diff): void {
+	private take({ entered, updated, left, cells, messages, reset }: Change): void {
 		const now = Date.now();
-		const { nodes } = this.connection.mirror;
-		for (const id of diff.left) this.view.nodes.remove(id);
-		for (const id of diff.changed) {
-			const node = nodes.get(id);
-			if (node) this.view.nodes.set(node, now);
-		}
-		if (diff.messages.length) this.messages.add(diff.messages, !diff.reset);
-		const id = this.selection.id;
-		if (id && (diff.changed.has(id) || diff.left.has(id))) this.showSelectionSoon();
-		if (diff.reset) this.showList(false);
+		const records = [...entered, ...updated.map(({ node }) => node)];
+		for (const { id } of left) this.view.nodes.remove(id);
+		for (const node of records) this.view.nodes.set(node, now);
+		for (const cell of cells) this.view.bubbles.set(cell);
+		if (messages.length) this.addMessages(messages, !reset);
+		if ([...records, ...left].some(({ id }) => id === this.selection.id)) this.showSelectionSoon();
+		if (reset) this.showList(false);
 	}
 
 	private judgeAll(): void {
 		const now = Date.now();
-		for (const node of this.connection.mirror.nodes.values()) this.view.nodes.set(node, now);
+		for (const node of this.live.nodes.values()) this.view.nodes.set(node, now);
 		this.showSelection();
 	}
 
 	private async fetchMessages(limit: number, node?: string): Promise<void> {
-		this.messages.add(await fetchMessages(limit, node).catch(() => []), false);
+		this.addMessages(await fetchMessages(limit, node).catch(() => []), false);
 		if (node) this.showSelectionSoon();
 	}
 
+	private addMessages(messages: MessageRecord[], fresh: boolean): void {
+		this.messages.add(messages, fresh);
+		void this.selection.learn(messages.map(({ from }) => from)).then((any) => {
+			if (any && this.tabs.current === 'messages') this.messages.render();
+		});
+	}
+
 	private nameOf(id: string): string {
-		const node = this.connection.mirror.nodes.get(id) ?? this.selection?.known.get(id);
+		const node = this.live.nodes.get(id) ?? this.selection?.known.get(id);
 		return node ? longNameOf(node) : id;
 	}
 
@@ -150,6 +150,7 @@ export class App {
 		if (id) void this.fetchMessages(NODE_MESSAGES, id);
 		this.list.select(id);
 		this.view.markSelected(id);
+		this.subscribe();
 		this.writeAddress();
 		if (id && bring) {
 			this.sheet.set(false);
@@ -196,7 +197,7 @@ export class App {
 			return;
 		}
 		const neighbours = (node.links ?? []).flatMap(
-			(link) => this.connection.mirror.nodes.get(link.id) ?? selection.known.get(link.id) ?? [],
+			(link) => this.live.nodes.get(link.id) ?? selection.known.get(link.id) ?? [],
 		);
 		this.view.nodes.select(node, neighbours, now);
 		this.view.nodes.setTrail(trail ?? []);
@@ -205,8 +206,14 @@ export class App {
 		this.bring();
 	}
 
+	/** What is in view, and the selected node wherever it is. */
+	private subscribe(): void {
+		const { id } = this.selection;
+		this.live.setFilter({ ...this.view.filter(), ...(id && { alsoIds: [id] }) });
+	}
+
 	private moved(): void {
-		this.connection.subscribe({ bounds: this.view.bounds() });
+		this.subscribe();
 		this.writeAddress();
 		this.showList(false);
 	}
@@ -228,12 +235,8 @@ export class App {
 	private showList(keepOrder: boolean): void {
 		const unread = this.messages.unread;
 		this.tabs.label('messages', unread ? `Messages (${unread})` : 'Messages');
-		const content = this.listing.content(
-			this.connection.mirror.nodes,
-			this.view.visibleBounds(),
-			this.connection.state.kind,
-		);
-		this.tabs.label('nodes', `Nodes (${content.nodes.length.toLocaleString()})`);
+		const content = this.listing.content(this.live, this.view.visibleBounds());
+		this.tabs.label('nodes', `Nodes (${(content.total ?? content.nodes.length).toLocaleString()})`);
 		if (this.tabs.current === 'nodes') this.list.show(content, Date.now(), keepOrder);
 		else if (unread === 0) this.messages.render();
 		if (this.selection.id) this.showSelectionSoon();
@@ -246,7 +249,7 @@ export class App {
 	}
 
 	private async askHealth(): Promise<void> {
-		if (this.connection.state.kind !== 'live') return;
+		if (this.live.state.kind !== 'live') return;
 		try {
 			this.status.setProblems((await fetchHealth()).problems);
 		} catch {

@@ -1,7 +1,7 @@
-import type { ConnectionState } from './client';
+import type { Bounds, CellRecord, LiveMap } from 'geocast-client';
 import { count } from './model/format';
 import { contains } from './model/geo';
-import type { Bounds, NodeRecord } from './protocol.gen';
+import { edgesOf, overlaps, tileNamed } from './model/tiles';
 import type { ListContent } from './ui/list';
 import type { Search } from './ui/search';
 
@@ -30,7 +30,7 @@ export class Listing {
 		this.onChange();
 	}
 
-	content(nodes: Map<string, NodeRecord>, visible: Bounds, connection: ConnectionState['kind']): ListContent {
+	content({ nodes, cells, heldFilter, state }: Shown, visible: Bounds): ListContent {
 		if (this.search.text) return this.search.results(nodes.values());
 		if (this.group) {
 			const members = [...this.group].flatMap((id) => nodes.get(id) ?? []);
@@ -40,7 +40,22 @@ export class Listing {
 		const shown = [...nodes.values()].filter(
 			({ position }) => position && contains(visible, position.longitude, position.latitude),
 		);
-		const empty = connection === 'live' ? 'No nodes in this part of the map.' : 'Nothing received yet.';
+		if (heldFilter?.cells) return { nodes: shown, ...counted(cells.values(), visible) };
+		const empty = state.kind === 'live' ? 'No nodes in this part of the map.' : 'Nothing received yet.';
 		return { nodes: shown, note: shown.length ? '' : empty };
 	}
+}
+
+type Shown = Pick<LiveMap, 'nodes' | 'cells' | 'heldFilter' | 'state'>;
+
+/** From far away nodes are only counted: what the list says instead of them. */
+function counted(cells: Iterable<CellRecord>, visible: Bounds): { total: number; note: string } {
+	let [total, online] = [0, 0];
+	for (const cell of cells) {
+		if (!overlaps(visible, edgesOf(tileNamed(cell.cell)))) continue;
+		total += cell.total;
+		online += cell.online;
+	}
+	if (total === 0) return { total, note: 'No nodes in this part of the map.' };
+	return { total, note: `${count(total, 'node')}, ${online.toLocaleString()} online. Zoom in to list them.` };
 }

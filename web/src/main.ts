@@ -28,10 +28,12 @@ async function start(): Promise<void> {
 	const hadPlace = readHash(location.hash).place !== null;
 	const app = new App(config);
 	window.geocast = () => ({
-		connection: app.connection.state.kind,
-		held: app.connection.mirror.nodes.size,
-		revision: app.connection.mirror.revision,
-		filter: app.connection.heldFilter,
+		connection: app.live.state.kind,
+		transport: app.live.transport,
+		held: app.live.nodes.size,
+		cells: app.live.cells.size,
+		revision: app.live.revision,
+		filter: app.live.heldFilter,
 		selected: app.selectedId,
 		features: app.view.nodes.count,
 		...app.view.drawn(),

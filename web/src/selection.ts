@@ -1,12 +1,12 @@
+import type { NodeRecord, PositionRecord, TelemetryRecord } from 'geocast-client';
 import { fetchNode, fetchPositions, fetchTelemetry } from './api';
-import type { NodeRecord, PositionRecord, TelemetryRecord } from './protocol.gen';
 
 const TRAIL_POSITIONS = 200;
 const HISTORY_READINGS = 300;
 /** How often a selected node outside the subscription is fetched again. */
 const REFRESH_MS = 15_000;
-/** How many neighbours outside the subscription are fetched for their names and places. */
-const MAX_FETCHED_NEIGHBOURS = 20;
+/** How many nodes outside the subscription are fetched at a time. */
+const MAX_LEARNT = 20;
 
 /**
  * The selected node: its latest record, and the history that only REST knows. Whatever arrives late for a node that
@@ -88,16 +88,20 @@ export class Selection {
 		this.onChange();
 	}
 
-	private async fetchNeighbours(id: string): Promise<void> {
-		const missing = (this.node?.links ?? [])
-			.map((link) => link.id)
-			.filter((other) => !this.held(other) && !this.known.has(other));
+	/** Fetches nodes that are not held, for their names and places; true when there were any. */
+	async learn(ids: string[]): Promise<boolean> {
+		const missing = [...new Set(ids)].filter((id) => !this.held(id) && !this.known.has(id));
 		await Promise.all(
-			missing.slice(0, MAX_FETCHED_NEIGHBOURS).map(async (other) => {
-				const node = await fetchNode(other).catch(() => null);
-				if (node) this.known.set(other, node);
+			missing.slice(0, MAX_LEARNT).map(async (id) => {
+				const node = await fetchNode(id).catch(() => null);
+				if (node) this.known.set(id, node);
 			}),
 		);
-		if (this.id === id && missing.length) this.onChange();
+		return missing.length > 0;
+	}
+
+	private async fetchNeighbours(id: string): Promise<void> {
+		const any = await this.learn((this.node?.links ?? []).map((link) => link.id));
+		if (this.id === id && any) this.onChange();
 	}
 }

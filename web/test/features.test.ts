@@ -1,8 +1,8 @@
+import type { NodeRecord } from 'geocast-client';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { CELLS_FROM_ZOOM } from '../src/map/layers';
 import { NodeFeatures } from '../src/map/nodes';
 import { SourceSync } from '../src/map/sync';
-import type { NodeRecord } from '../src/protocol.gen';
 
 const NOW = 1_800_000_000_000;
 

@@ -19,6 +19,23 @@ impl Changed {
         Self { info: at, position: at, telemetry: at, status: at, links: at }
     }
 
+    /// In the order of [`Groups::EACH`].
+    pub(super) fn from_array([info, position, telemetry, status, links]: [u64; 5]) -> Self {
+        let [info, position, telemetry, status, links] =
+            [info, position, telemetry, status, links].map(Revision);
+        Self { info, position, telemetry, status, links }
+    }
+
+    /// In the order of [`Groups::EACH`].
+    pub(super) fn to_array(self) -> [u64; 5] {
+        [self.info, self.position, self.telemetry, self.status, self.links].map(|at| at.0)
+    }
+
+    /// When the last of them changed.
+    pub(super) fn last(self) -> Revision {
+        Revision(self.to_array().into_iter().max().unwrap_or_default())
+    }
+
     pub(super) fn mark(&mut self, groups: Groups, at: Revision) {
         for group in Groups::EACH.into_iter().filter(|group| groups.intersects(*group)) {
             *self.of_mut(group) = at;

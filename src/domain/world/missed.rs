@@ -3,7 +3,23 @@
 use std::{ops::Bound, sync::Arc};
 
 use super::{Revision, World};
-use crate::domain::{Filter, Groups, Message, Node, NodeId, Spoken};
+use crate::domain::{CellCount, Filter, Groups, Message, Node, NodeId, Spoken};
+
+/// A node that is to be dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Which.
+    pub id: NodeId,
+    /// The number that stands for it in this epoch.
+    pub number: u32,
+}
+
+impl Gone {
+    /// The node as one to be dropped.
+    pub fn from(node: &Node) -> Self {
+        Self { id: node.id.clone(), number: node.number }
+    }
+}
 
 /// What a client at some revision misses, in order of the oldest change first.
 #[derive(Clone, Debug, Default)]
@@ -13,29 +29,37 @@ pub struct Missed {
     /// Nodes that it holds, and the groups that changed since.
     pub updated: Vec<(Arc<Node>, Groups)>,
     /// Nodes that it may hold and should not.
-    pub left: Vec<NodeId>,
+    pub left: Vec<Gone>,
     /// What was said since.
     pub messages: Vec<Arc<Message>>,
+    /// Cells in which something has happened.
+    pub cells: Vec<CellCount>,
 }
 
 impl World {
     /// What a client misses that held everything matching `held` at revision `cursor` and now
     /// wants what matches `wanted`. None when its cursor is void, and only a fresh picture helps:
-    /// it is from the future, older than the oldest tombstone, or other groups are wanted now.
+    /// it is from the future, older than the oldest tombstone, or other groups or cells are wanted
+    /// now.
     ///
-    /// Nothing may be pending. This needs no memory of the client: where a node's position has not changed since the
-    /// cursor, `held` says whether the client has the node; where it has changed, the client may
-    /// or may not have it, and is sent the whole record, or the id, which does no harm twice.
+    /// Nothing may be pending. This needs no memory of the client: where a node's position has not
+    /// changed since the cursor, `held` says whether the client has the node; where it has changed,
+    /// the client may or may not have it, and is sent the whole record, or the id, which does no
+    /// harm twice.
     pub fn missed(&self, held: &Filter, wanted: &Filter, cursor: Revision) -> Option<Missed> {
-        if cursor < self.horizon || cursor > self.revision || held.types != wanted.types {
+        let other_kind = held.types != wanted.types || held.cells != wanted.cells;
+        if cursor < self.horizon || cursor > self.revision || other_kind {
             return None;
         }
-        let mut missed = Missed::default();
+        let cells = self.cells_missed(held, wanted, cursor)?;
+        let mut missed = Missed { cells, ..Missed::default() };
         let newer = (Bound::Excluded(cursor), Bound::Unbounded);
         for (_, id) in self.log.range(newer) {
             let Some(entry) = self.nodes.get(id) else {
-                if held.may_hold(id) {
-                    missed.left.push(id.clone());
+                if held.may_hold(id)
+                    && let Some(tombstone) = self.tombstones.get(id)
+                {
+                    missed.left.push(Gone { id: id.clone(), number: tombstone.number });
                 }
                 continue;
             };
@@ -51,7 +75,7 @@ impl World {
                     missed.entered.push(Arc::clone(&entry.node));
                 }
             } else if may_hold {
-                missed.left.push(id.clone());
+                missed.left.push(Gone::from(&entry.node));
             }
         }
         if held != wanted {
@@ -73,7 +97,7 @@ impl World {
         });
         self.for_each_candidate(held, |node| {
             if held.matches(node) && !wanted.matches(node) && rests(node) {
-                missed.left.push(node.id.clone());
+                missed.left.push(Gone::from(node));
             }
         });
     }

@@ -3,22 +3,29 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
-use rstar::{AABB, RTree, primitives::GeomWithData};
+use rstar::{AABB, Envelope, RTree, primitives::GeomWithData};
 use rustc_hash::FxHashMap;
 
+mod cells;
 mod changed;
+mod lifetimes;
 mod missed;
+mod restore;
 #[cfg(test)]
 mod tests;
 
+use cells::Grid;
 use changed::Changed;
-pub use missed::Missed;
+use lifetimes::Buried;
+pub use lifetimes::Lifetimes;
+pub use missed::{Gone, Missed};
+pub use restore::{Continuation, ContinuedMessage, ContinuedNode, Tombstone};
 
 use super::{
-    Batch, Change, Filter, Groups, Message, Node, NodeId, Patch, Place, Timestamp, batch::Spoken,
+    Batch, Change, Filter, Groups, Message, Node, NodeId, Patch, Place, Timestamp, Zoom,
+    batch::Spoken,
 };
 
 /// A count of the changes of the world: each change of a node carries the next one.
@@ -27,17 +34,6 @@ pub struct Revision(pub u64);
 
 /// How many messages the world remembers for those who come later.
 const RECENT_MESSAGES: usize = 200;
-
-/// How long things last without a word.
-#[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
-    /// A node silent for this long is offline.
-    pub offline_after: Duration,
-    /// A node silent for this long leaves the world.
-    pub forget_after: Duration,
-    /// How long it is remembered that a node left, for clients who were away.
-    pub tombstones: Duration,
-}
 
 #[derive(Debug)]
 struct Entry {
@@ -71,10 +67,14 @@ pub struct World {
     places: RTree<PlacedNode>,
     /// The compacted log: every node and every tombstone once, at its last change.
     log: BTreeMap<Revision, NodeId>,
-    tombstones: FxHashMap<NodeId, Revision>,
+    tombstones: FxHashMap<NodeId, Buried>,
     /// When each tombstone was set, the oldest first.
     tombstone_ages: BTreeMap<Revision, (Timestamp, NodeId)>,
     silences: BTreeSet<(Timestamp, NodeId)>,
+    /// The greatest number given to a node; none is given twice.
+    last_number: u32,
+    /// Counts by the tiles of those zooms that somebody looks at.
+    grids: BTreeMap<Zoom, Grid>,
     messages: VecDeque<(Revision, Arc<Message>)>,
     pending: Vec<Pending>,
     pending_at: FxHashMap<NodeId, usize>,
@@ -94,42 +94,13 @@ impl World {
             tombstones: FxHashMap::default(),
             tombstone_ages: BTreeMap::new(),
             silences: BTreeSet::new(),
+            last_number: 0,
+            grids: BTreeMap::new(),
             messages: VecDeque::new(),
             pending: Vec::new(),
             pending_at: FxHashMap::default(),
             pending_messages: Vec::new(),
         }
-    }
-
-    /// A world of nodes and messages as they were stored, both with the oldest first. Nodes that
-    /// have been silent for too long stay out.
-    pub fn restore(
-        lifetimes: Lifetimes,
-        nodes: Vec<Node>,
-        messages: Vec<Message>,
-        now: Timestamp,
-    ) -> Self {
-        let mut world = Self::new(lifetimes);
-        let nodes: Vec<_> = nodes
-            .into_iter()
-            .filter(|node| !node.is_forgotten(lifetimes.forget_after, now))
-            .collect();
-        world.places = RTree::bulk_load(nodes.iter().filter_map(placed).collect());
-        for mut node in nodes {
-            node.status.online = world.is_online(node.status.last_heard, now);
-            let revision = world.next_revision();
-            world.log.insert(revision, node.id.clone());
-            let look_at = world.look_at(&node);
-            world.silences.insert((look_at, node.id.clone()));
-            let entry =
-                Entry { changed: Changed::all(revision), revision, look_at, node: Arc::new(node) };
-            world.nodes.insert(entry.node.id.clone(), entry);
-        }
-        for message in messages {
-            world.remember(Arc::new(message));
-        }
-        world.pending_messages.clear();
-        world
     }
 
     /// The revision of the newest change, pending ones included.
@@ -193,50 +164,6 @@ impl World {
         }
     }
 
-    /// Lets time pass: nodes turn offline, are forgotten, and old tombstones fall.
-    pub fn pass_time(&mut self, now: Timestamp) {
-        while let Some((look_at, _)) = self.silences.first()
-            && *look_at <= now
-            && let Some((_, id)) = self.silences.pop_first()
-        {
-            let Some(entry) = self.nodes.get(&id) else { continue };
-            let before = Arc::clone(&entry.node);
-            let last_heard = before.status.last_heard;
-            if before.is_forgotten(self.lifetimes.forget_after, now) {
-                self.forget(&id, now);
-                continue;
-            }
-            if before.status.online && !self.is_online(last_heard, now) {
-                let mut node = (*before).clone();
-                node.status.online = false;
-                self.replace(before, node, Groups::STATUS);
-            }
-            let Some(entry) = self.nodes.get(&id) else { continue };
-            let next = self.look_at(&entry.node);
-            self.silences.insert((next, id.clone()));
-            if let Some(entry) = self.nodes.get_mut(&id) {
-                entry.look_at = next;
-            }
-        }
-        self.drop_tombstones(now);
-    }
-
-    /// Takes a node out of the world; says whether it was there.
-    pub fn forget(&mut self, id: &NodeId, now: Timestamp) -> bool {
-        let Some(entry) = self.nodes.remove(id) else { return false };
-        self.silences.remove(&(entry.look_at, id.clone()));
-        if let Some(placed) = placed(&entry.node) {
-            self.places.remove(&placed);
-        }
-        self.log.remove(&entry.revision);
-        let revision = self.next_revision();
-        self.log.insert(revision, id.clone());
-        self.tombstones.insert(id.clone(), revision);
-        self.tombstone_ages.insert(revision, (now, id.clone()));
-        self.note_pending(id, Some(entry.node), Groups::ALL, false);
-        true
-    }
-
     /// Closes the tick: what changed since the last one, each node once. None if nothing did.
     pub fn seal(&mut self) -> Option<Batch> {
         if !self.has_pending() {
@@ -277,13 +204,26 @@ impl World {
 
     /// Calls `visit` once for every node that may match, by the cheapest index.
     fn for_each_candidate(&self, filter: &Filter, mut visit: impl FnMut(&Arc<Node>)) {
+        filter.also_ids.iter().filter_map(|id| self.get(id)).for_each(&mut visit);
+        if filter.cells.is_some() {
+            return;
+        }
+        let mut visit = |node: &Arc<Node>| {
+            if !filter.picks(&node.id) {
+                visit(node);
+            }
+        };
         if let Some(ids) = &filter.node_ids {
             ids.iter().filter_map(|id| self.get(id)).for_each(visit);
-        } else if let Some(bounds) = filter.bounds {
-            for (lower, upper) in bounds.corners() {
-                let inside =
-                    self.places.locate_in_envelope_intersecting(AABB::from_corners(lower, upper));
-                inside.filter_map(|placed| self.get(&placed.data)).for_each(&mut visit);
+        } else if let Some(area) = &filter.bounds {
+            let corners: Vec<_> = area.corners().map(|(a, b)| AABB::from_corners(a, b)).collect();
+            for (index, envelope) in corners.iter().enumerate() {
+                let inside = self.places.locate_in_envelope_intersecting(*envelope);
+                let seen = |at: &[f64; 2]| {
+                    corners[..index].iter().any(|earlier| earlier.contains_point(at))
+                };
+                let new = inside.filter(|placed| !seen(placed.geom()));
+                new.filter_map(|placed| self.get(&placed.data)).for_each(&mut visit);
             }
         } else {
             self.nodes.values().for_each(|entry| visit(&entry.node));
@@ -295,11 +235,7 @@ impl World {
         let mut node = Node::heard_first(patch);
         node.status.online = self.is_online(patch.heard, now);
         let revision = self.next_revision();
-        let tombstone = self.tombstones.remove(id);
-        if let Some(buried) = tombstone {
-            self.log.remove(&buried);
-            self.tombstone_ages.remove(&buried);
-        }
+        node.number = self.number_for(id);
         self.log.insert(revision, id.clone());
         let look_at = self.look_at(&node);
         self.silences.insert((look_at, id.clone()));
@@ -321,6 +257,7 @@ impl World {
                 self.places.insert(new);
             }
         }
+        self.shift_cells(Some(&before), Some(&node), revision);
         let id = node.id.clone();
         let next_look = self.look_at(&node);
         self.note_pending(&id, Some(before), news, false);
@@ -361,32 +298,6 @@ impl World {
             self.messages.pop_front();
         }
         self.pending_messages.push(message);
-    }
-
-    fn drop_tombstones(&mut self, now: Timestamp) {
-        let expired = now.minus(self.lifetimes.tombstones);
-        while let Some((&revision, (since, _))) = self.tombstone_ages.first_key_value()
-            && *since <= expired
-            && let Some((_, (_, id))) = self.tombstone_ages.pop_first()
-        {
-            self.tombstones.remove(&id);
-            self.log.remove(&revision);
-            self.horizon = revision;
-        }
-    }
-
-    fn is_online(&self, last_heard: Timestamp, now: Timestamp) -> bool {
-        last_heard.plus(self.lifetimes.offline_after) > now
-    }
-
-    /// When a node as it is now turns offline, or if it is, when it is forgotten.
-    fn look_at(&self, node: &Node) -> Timestamp {
-        let span = if node.status.online {
-            self.lifetimes.offline_after.min(self.lifetimes.forget_after)
-        } else {
-            self.lifetimes.forget_after
-        };
-        node.status.last_heard.plus(span)
     }
 
     fn next_revision(&mut self) -> Revision {

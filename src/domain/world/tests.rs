@@ -144,11 +144,119 @@ fn a_restored_world_knows_who_is_online_and_leaves_out_the_forgotten() {
         Node::heard_first(&heard(number, NOW.minus(Duration::from_mins(minutes_ago))))
     };
     let nodes = vec![node(3, 60 * 48), node(2, 121), node(1, 5)];
-    let mut world = World::restore(LIFETIMES, nodes, Vec::new(), NOW);
+    let mut world = World::restore(LIFETIMES, nodes, Vec::new(), None, NOW);
     assert!(!world.has_pending());
     let online = |number| world.get(&NodeId::Radio(number)).map(|node| node.status.online);
     assert_eq!((online(1), online(2), online(3)), (Some(true), Some(false), None));
     world.pass_time(later(120));
     let batch = world.seal().unwrap();
     assert_eq!(batch.changes.len(), 1, "the first turns offline too");
+}
+
+fn stored(world: &World) -> Vec<Node> {
+    let mut nodes: Vec<Node> = world.nodes.values().map(|entry| (*entry.node).clone()).collect();
+    nodes.sort_by_key(|node| node.id.clone());
+    for node in &mut nodes {
+        node.number = 0;
+    }
+    nodes
+}
+
+#[test]
+fn after_a_restart_only_what_was_not_found_as_it_was_counts_as_changed() {
+    let mut world = World::new(LIFETIMES);
+    for number in 1..=4 {
+        world.apply(&placed_at(number, 10.0, Stamp::heard(NOW)), NOW);
+    }
+    world.seal();
+    let (cursor, left) = (world.revision(), world.continuation("epoch"));
+    let numbers: Vec<_> = stored_numbers(&world);
+    let mut nodes = stored(&world);
+    nodes[1].merge(&placed_at(2, 20.0, Stamp::heard(later(1))));
+    // The third is gone; the fourth is as it was, but has turned offline meanwhile.
+    nodes.remove(2);
+    nodes[0].status.last_heard = later(180);
+    let now = later(180);
+    let world = World::restore(LIFETIMES, nodes, Vec::new(), Some(left), now);
+    let missed = world.missed(&Filter::default(), &Filter::default(), cursor).unwrap();
+    let entered: Vec<_> = missed.entered.iter().map(|node| node.id.to_string()).collect();
+    assert_eq!(entered, ["!00000002"]);
+    assert_eq!(missed.left.iter().map(|gone| gone.number).collect::<Vec<_>>(), [numbers[2]]);
+    let updated = missed.updated.iter().map(|(node, groups)| (node.id.to_string(), *groups));
+    assert_eq!(
+        updated.collect::<Vec<_>>(),
+        [("!00000001".to_owned(), Groups::STATUS), ("!00000004".to_owned(), Groups::STATUS)]
+    );
+    assert_eq!(stored_numbers(&world), [numbers[0], numbers[1], numbers[3]]);
+}
+
+fn stored_numbers(world: &World) -> Vec<u32> {
+    let mut nodes: Vec<_> = world.nodes.values().map(|entry| &entry.node).collect();
+    nodes.sort_by_key(|node| node.id.clone());
+    nodes.iter().map(|node| node.number).collect()
+}
+
+#[test]
+fn a_number_is_never_given_to_another_node() {
+    let mut world = World::new(LIFETIMES);
+    let number_of = |world: &World, node| world.get(&NodeId::Radio(node)).unwrap().number;
+    for node in 1..=2 {
+        world.apply(&heard(node, NOW), NOW);
+    }
+    let first = number_of(&world, 1);
+    world.forget(&NodeId::Radio(1), NOW);
+    world.apply(&heard(3, NOW), NOW);
+    world.apply(&heard(1, NOW), NOW);
+    assert_eq!(number_of(&world, 1), first, "while it is remembered, it keeps its number");
+    let mut numbers = stored_numbers(&world);
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 3);
+    let greatest = *numbers.last().unwrap();
+    world.forget(&NodeId::Radio(3), NOW);
+    world.pass_time(later(61));
+    let left = world.continuation("epoch");
+    let mut world = World::restore(LIFETIMES, stored(&world), Vec::new(), Some(left), later(61));
+    world.apply(&heard(4, later(61)), later(61));
+    assert!(number_of(&world, 4) > greatest, "not even after the other one is forgotten");
+}
+
+#[test]
+fn a_restart_does_not_make_an_old_cursor_young() {
+    let mut world = World::new(LIFETIMES);
+    for number in 1..=2 {
+        world.apply(&heard(number, NOW), NOW);
+    }
+    let cursor = world.revision();
+    world.forget(&NodeId::Radio(1), NOW);
+    world.pass_time(later(61));
+    world.seal();
+    let left = world.continuation("epoch");
+    let world = World::restore(LIFETIMES, stored(&world), Vec::new(), Some(left), later(61));
+    let missed = world.missed(&Filter::default(), &Filter::default(), cursor);
+    assert!(missed.is_none(), "nobody remembers any more who left");
+}
+
+#[test]
+fn cells_that_were_empty_for_long_are_forgotten_and_void_older_cursors() {
+    let mut world = World::new(LIFETIMES);
+    let zoom = Zoom::new(14).unwrap();
+    let filter = Filter { cells: Some(zoom), ..Filter::default() };
+    world.count_cells(zoom, NOW);
+    let mut cursors = Vec::new();
+    for minute in 0..200_u32 {
+        let at = later(u64::from(minute));
+        world.apply(&placed_at(1, f64::from(minute) / 10.0, Stamp::heard(at)), at);
+        world.seal();
+        world.age_cells(|_| true, at);
+        cursors.push(world.revision());
+    }
+    let grid = &world.grids[&zoom];
+    assert!(grid.size() < 70, "{} cells for one node", grid.size());
+    let missed = |cursor| world.missed(&filter, &filter, cursor).map(|missed| missed.cells.len());
+    assert_eq!(missed(cursors[0]), None);
+    assert_eq!(missed(cursors[199]), Some(0));
+    assert_eq!(missed(cursors[198]), Some(2), "the one that it left, and the one that it is in");
+    world.age_cells(|_| false, later(300));
+    assert!(world.grids.is_empty(), "nobody looks any more");
 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "packets", include_str!("../../../migrations/sqlite/0001_packets.sql")),
     (2, "histories", include_str!("../../../migrations/sqlite/0002_histories.sql")),
     (3, "nodes", include_str!("../../../migrations/sqlite/0003_nodes.sql")),
+    (4, "continuation", include_str!("../../../migrations/sqlite/0004_continuation.sql")),
 ];
 
 /// Runs what the database has not seen yet.

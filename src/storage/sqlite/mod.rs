@@ -2,6 +2,7 @@
 
 mod columns;
 mod commit;
+mod continuation;
 mod history;
 mod insert;
 mod migrations;
@@ -28,7 +29,7 @@ use super::{
     HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow,
     filing::{Absence, Absences},
 };
-use crate::domain::{Filed, Message, Position, Report, Timestamp};
+use crate::domain::{Continuation, Filed, Message, Position, Report, Timestamp};
 
 /// Connections that read. When all are busy, whoever asks waits, at most [`PATIENCE`].
 const READERS: u32 = 4;
@@ -158,6 +159,14 @@ impl Store for SqliteStore {
         };
         messages.reverse();
         Ok(Loaded { nodes, messages })
+    }
+
+    async fn leave(&self, left: &Continuation) -> Result<(), StoreError> {
+        continuation::put(&self.writer, left).await
+    }
+
+    async fn take_left(&self) -> Result<Option<Continuation>, StoreError> {
+        continuation::take(&self.writer).await
     }
 
     async fn positions(&self, query: &HistoryQuery) -> Result<Page<Position>, StoreError> {

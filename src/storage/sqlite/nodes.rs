@@ -170,6 +170,7 @@ impl TryFrom<SavedNode<'_>> for Node {
             network: Network::named(&saved.network)
                 .ok_or_else(|| corrupt("network", saved.network))?,
             id: saved.id.parse().ok().ok_or_else(|| corrupt("node id", saved.id))?,
+            number: 0,
             info: Arc::new(info),
             info_stamp: Stamp::heard(saved.info_heard.map_or(NEVER, Timestamp::from_millis)),
             position,

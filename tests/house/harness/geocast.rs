@@ -52,8 +52,14 @@ impl Geocast {
 
     /// One with its own broker, and a database in `folder`.
     pub(crate) async fn with_broker(folder: &std::path::Path) -> Self {
+        Self::with(folder, &[]).await
+    }
+
+    /// One with its own broker, a database in `folder`, and these settings.
+    pub(crate) async fn with(folder: &std::path::Path, settings: &[&str]) -> Self {
         let database = format!("sqlite:{}", folder.join("geocast.db").display());
-        Self::start(&["serve", "--broker-listen", "127.0.0.1:0", "--database-url", &database]).await
+        let usual = ["serve", "--broker-listen", "127.0.0.1:0", "--database-url", &database];
+        Self::start(&[&usual, settings].concat()).await
     }
 
     /// Waits for a log line with `start` in it and returns what follows, up to the next blank.
@@ -88,11 +94,23 @@ impl Geocast {
         self.client.get(url).timeout(DEADLINE).send().await.unwrap()
     }
 
+    /// A GET request with a header: the JSON body.
+    pub(crate) async fn ask_with(&self, path: &str, header: (&str, &str)) -> Value {
+        let url = format!("http://{}{path}", self.address);
+        let request = self.client.get(url).header(header.0, header.1).timeout(DEADLINE);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
     /// The value of a metric, by its name and labels as written.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
+        self.metric_if_any(name).await.unwrap_or_else(|text| panic!("no metric {name} in\n{text}"))
+    }
+
+    /// The same, or all metrics if this one is not among them yet.
+    async fn metric_if_any(&self, name: &str) -> Result<u64, String> {
         let text = self.get("/metrics").await.text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no metric {name} in\n{text}")).parse().unwrap()
+        line.map(|value| value.parse().unwrap()).ok_or(text)
     }
 
     /// Asks until the answer is as expected. The only place that asks again: some things become
@@ -119,7 +137,7 @@ impl Geocast {
 
     pub(crate) async fn metric_becomes(&self, name: &str, expected: u64) {
         let asking = async {
-            while self.metric(name).await != expected {
+            while self.metric_if_any(name).await != Ok(expected) {
                 sleep(std::time::Duration::from_millis(20)).await;
             }
         };
@@ -127,9 +145,27 @@ impl Geocast {
         assert!(became, "{name} is {} and not {expected}", self.metric(name).await);
     }
 
+    /// Waits until there is room for one more connection.
+    pub(crate) async fn until_let_in(&self) {
+        let url = format!("http://{}/api/config", self.address);
+        let asking = async {
+            while !self.client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
+                sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        assert!(timeout(DEADLINE, asking).await.is_ok(), "nobody is let in any more");
+    }
+
     /// A client that shows what matches `query`, as in `?bbox=...`.
     pub(crate) async fn look(&self, query: &str) -> Screen {
         Screen::connect(&format!("ws://{}/api/ws{query}", self.address)).await
+    }
+
+    /// The memory that it holds, in KiB; none where the system does not say.
+    pub(crate) fn resident_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
     }
 
     /// SIGTERM, and the exit status.

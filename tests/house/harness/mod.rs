@@ -1,15 +1,21 @@
 //! What the stories are told with.
 
+pub(crate) mod event_source;
 pub(crate) mod gateway;
 pub(crate) mod geocast;
+pub(crate) mod mirror;
 pub(crate) mod radio;
+pub(crate) mod raw;
 pub(crate) mod screen;
 
 use std::{path::PathBuf, time::Duration};
 
+pub(crate) use event_source::EventSource;
 pub(crate) use gateway::Gateway;
 pub(crate) use geocast::Geocast;
+pub(crate) use mirror::Mirror;
 pub(crate) use radio::Radio;
+pub(crate) use raw::RawSocket;
 pub(crate) use screen::Screen;
 
 /// How long anything may take before a test fails.

@@ -62,6 +62,12 @@ impl Radio {
         self.says_through(GATEWAY, NEXT_PACKET.fetch_add(1, Ordering::Relaxed), port, payload)
     }
 
+    /// A packet heard at a time, in seconds since 1970.
+    pub(crate) fn says_at(self, time: u32, port: PortNum, payload: &[u8]) -> Publish {
+        let id = NEXT_PACKET.fetch_add(1, Ordering::Relaxed);
+        self.packet(GATEWAY, id, time, port, payload)
+    }
+
     /// A packet as one gateway hands it over.
     pub(crate) fn says_through(
         self,
@@ -70,12 +76,16 @@ impl Radio {
         port: PortNum,
         payload: &[u8],
     ) -> Publish {
+        self.packet(gateway, packet_id, now_seconds(), port, payload)
+    }
+
+    fn packet(self, gateway: u32, id: u32, time: u32, port: PortNum, payload: &[u8]) -> Publish {
         let data = Data { portnum: port.into(), payload: payload.to_vec(), ..Data::default() };
         let packet = MeshPacket {
             from: self.0,
             to: u32::MAX,
-            id: packet_id,
-            rx_time: now_seconds(),
+            id,
+            rx_time: time,
             rx_snr: 5.25,
             rx_rssi: -90,
             hop_limit: 3,

@@ -2,7 +2,7 @@ import type { ExpressionSpecification, LayerSpecification } from 'maplibre-gl';
 import type { Palette } from './palette';
 
 /** The sources that geocast fills. */
-export const SOURCES = ['cells', 'links', 'trail', 'nodes', 'selection'] as const;
+export const SOURCES = ['cells', 'links', 'trail', 'nodes', 'bubbles', 'selection'] as const;
 export type SourceName = (typeof SOURCES)[number];
 
 /** From this zoom on the cell of every node is drawn, not only that of the selected one. */
@@ -16,6 +16,20 @@ export interface Fonts {
 const isCluster: ExpressionSpecification = ['has', 'point_count'];
 const isNode: ExpressionSpecification = ['!', isCluster];
 const clusterRadius: ExpressionSpecification = ['step', ['get', 'point_count'], 13, 10, 16, 50, 20, 250, 25, 1000, 30];
+/** Bubbles stand side by side, so they must not grow much. */
+const bubbleRadius: ExpressionSpecification = [
+	'step',
+	['get', 'point_count'],
+	11,
+	10,
+	13,
+	100,
+	15,
+	1000,
+	17,
+	10000,
+	20,
+];
 
 /** One of three values, by the status of a node. */
 function byStatus(fresh: string, quiet: string, offline: string): ExpressionSpecification {
@@ -130,15 +144,22 @@ function pathLayers(palette: Palette): LayerSpecification[] {
 	];
 }
 
-function clusterLayers(palette: Palette, fonts: Fonts): LayerSpecification[] {
+/** Circles with a count in them: nodes too near to each other, and nodes counted by the server. */
+function countLayers(
+	id: string,
+	source: SourceName,
+	radius: ExpressionSpecification,
+	palette: Palette,
+	fonts: Fonts,
+): LayerSpecification[] {
 	return [
 		{
-			id: 'cluster',
+			id,
 			type: 'circle',
-			source: 'nodes',
+			source,
 			filter: isCluster,
 			paint: {
-				'circle-radius': clusterRadius,
+				'circle-radius': radius,
 				'circle-color': palette.surface,
 				'circle-opacity': 0.96,
 				'circle-stroke-width': 3,
@@ -154,9 +175,9 @@ function clusterLayers(palette: Palette, fonts: Fonts): LayerSpecification[] {
 			},
 		},
 		{
-			id: 'cluster-count',
+			id: `${id}-count`,
 			type: 'symbol',
-			source: 'nodes',
+			source,
 			filter: isCluster,
 			layout: {
 				'text-field': ['get', 'point_count_abbreviated'],
@@ -223,7 +244,8 @@ export function overlayLayers(palette: Palette, fonts: Fonts): LayerSpecificatio
 		...pathLayers(palette),
 		...mark('node', 'nodes', palette, 1),
 		nameLayer('node-name', 'nodes', palette, fonts),
-		...clusterLayers(palette, fonts),
+		...countLayers('cluster', 'nodes', clusterRadius, palette, fonts),
+		...countLayers('bubble', 'bubbles', bubbleRadius, palette, fonts),
 		roomLayer(),
 		{
 			id: 'selection-halo',

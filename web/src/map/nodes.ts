@@ -1,6 +1,6 @@
+import type { NodeRecord, PositionRecord } from 'geocast-client';
 import { cellOf, cellRing, normaliseLongitude, unwrapped } from '../model/geo';
 import { isOld, shortNameOf, statusOf } from '../model/status';
-import type { NodeRecord, PositionRecord } from '../protocol.gen';
 import { CELLS_FROM_ZOOM } from './layers';
 import type { SourceSync } from './sync';
 

@@ -1,13 +1,16 @@
 import * as maplibregl from 'maplibre-gl';
 import 'maplibre-gl/dist/maplibre-gl.css';
+import type { Bounds, Filter } from 'geocast-client';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+import { count } from '../model/format';
 import { boxAround, type Cell, viewportBounds } from '../model/geo';
 import type { Place } from '../model/hash';
-import type { Bounds } from '../protocol.gen';
+import { countingZoom, edgesOf, tileNamed, wholeTiles } from '../model/tiles';
 import { basemapLayers, basemapStyle, registerBasemap } from './basemap';
+import { Bubbles } from './bubbles';
 import { LABEL_FONT, STRONG_FONT } from './fonts';
 import { BLANK_IMAGE, type Fonts, overlayLayers, SOURCES, type SourceName } from './layers';
-import { NodeFeatures, type NodeSources } from './nodes';
+import { NodeFeatures } from './nodes';
 import { PALETTES, type Theme } from './palette';
 import { SourceSync } from './sync';
 
@@ -37,10 +40,11 @@ export interface ViewEvents {
 /** The map on the page: base map, nodes, and what a reader does with them. */
 export class MapView {
 	readonly nodes: NodeFeatures;
+	readonly bubbles: Bubbles;
 	/** How many pixels of each edge panels cover. */
 	covered = { top: 0, right: 0, bottom: 0, left: 0 };
 	private readonly map: maplibregl.Map;
-	private readonly sources: NodeSources;
+	private readonly sources: Record<SourceName, SourceSync>;
 	private fonts: Fonts = { label: LABEL_FONT, strong: STRONG_FONT };
 	private selected: string | null = null;
 	/** Whether the base map is the style that the operator has set, not the offline one. */
@@ -83,9 +87,11 @@ export class MapView {
 			cells: sync('cells'),
 			links: sync('links'),
 			trail: sync('trail'),
+			bubbles: sync('bubbles'),
 			selection: sync('selection'),
 		};
 		this.nodes = new NodeFeatures(this.sources);
+		this.bubbles = new Bubbles(this.sources.bubbles);
 		this.tooltip = document.createElement('div');
 		this.tooltip.className = 'map-tooltip';
 		this.tooltip.hidden = true;
@@ -99,9 +105,11 @@ export class MapView {
 		this.listenToPointer();
 	}
 
-	/** What the reader sees, with a margin: the bounds to subscribe to. */
-	bounds(): Bounds {
-		return viewportBounds(this.visible(), SUBSCRIBED_MARGIN);
+	/** What the reader sees, with a margin, and from far away as counts: what to subscribe to. */
+	filter(): Filter {
+		const bounds = viewportBounds(this.visible(), SUBSCRIBED_MARGIN);
+		const zoom = countingZoom(this.map.getZoom());
+		return zoom === null ? { bounds } : { bounds: wholeTiles(bounds, zoom), cells: { zoom } };
 	}
 
 	/** What the reader sees. */
@@ -162,14 +170,12 @@ export class MapView {
 		}
 	}
 
-	/** How many marks and clusters are on the screen now, for tests. */
-	drawn(): { nodes: number; clusters: number } {
-		const layers = ['node', 'cluster'].filter((id) => this.map.getLayer(id));
+	/** How many marks, clusters and bubbles are on the screen now, for tests. */
+	drawn(): { nodes: number; clusters: number; bubbles: number } {
+		const layers = ['node', 'cluster', 'bubble'].filter((id) => this.map.getLayer(id));
 		const features = layers.length ? this.map.queryRenderedFeatures({ layers }) : [];
-		return {
-			nodes: features.filter((one) => one.layer.id === 'node').length,
-			clusters: features.filter((one) => one.layer.id === 'cluster').length,
-		};
+		const of = (layer: string) => features.filter((one) => one.layer.id === layer).length;
+		return { nodes: of('node'), clusters: of('cluster'), bubbles: of('bubble') };
 	}
 
 	/** Room to leave at each edge when something is to be seen whole. */
@@ -216,7 +222,7 @@ export class MapView {
 		}
 		this.map.addImage(BLANK_IMAGE, { width: 1, height: 1, data: new Uint8Array(4) });
 		for (const layer of overlayLayers(PALETTES[this.theme], this.fonts)) this.map.addLayer(layer);
-		for (const sync of Object.values(this.sources) as SourceSync[]) sync.renew();
+		for (const sync of Object.values(this.sources)) sync.renew();
 		this.nodes.zoomed(this.map.getZoom());
 		this.markSelected(this.selected);
 	}
@@ -227,7 +233,7 @@ export class MapView {
 	}
 
 	private featureAt(point: maplibregl.PointLike): maplibregl.MapGeoJSONFeature | undefined {
-		const layers = ['node-shade', 'cluster', 'node-name'].filter((id) => this.map.getLayer(id));
+		const layers = ['node-shade', 'cluster', 'bubble', 'node-name'].filter((id) => this.map.getLayer(id));
 		return layers.length ? this.map.queryRenderedFeatures(point, { layers })[0] : undefined;
 	}
 
@@ -236,10 +242,10 @@ export class MapView {
 		this.map.on('mousemove', ({ point }) => {
 			const feature = this.featureAt(point);
 			canvas.style.cursor = feature ? 'pointer' : '';
-			const id = feature?.properties.id as string | undefined;
-			this.tooltip.hidden = !id;
-			if (!id) return;
-			this.tooltip.textContent = this.events.nameOf(id);
+			const text = feature && this.describe(feature);
+			this.tooltip.hidden = !text;
+			if (!text) return;
+			this.tooltip.textContent = text;
 			this.tooltip.style.transform = `translate(${point.x + 14}px, ${point.y + 14}px)`;
 		});
 		this.map.on('mouseout', () => {
@@ -248,9 +254,27 @@ export class MapView {
 		this.map.on('click', ({ point }) => {
 			const feature = this.featureAt(point);
 			if (!feature) this.events.onSelect(null);
+			else if (feature.layer.id === 'bubble') this.openBubble(feature.properties.id as string);
 			else if (feature.properties.cluster) this.openCluster(feature);
 			else this.events.onSelect(feature.properties.id as string);
 		});
+	}
+
+	private describe(feature: maplibregl.MapGeoJSONFeature): string | undefined {
+		const {
+			id,
+			online,
+			point_count: total,
+		} = feature.properties as { id?: string; online: number; point_count: number };
+		if (feature.layer.id === 'bubble') return `${count(total, 'node')}, ${online.toLocaleString()} online`;
+		return id && this.events.nameOf(id);
+	}
+
+	private openBubble(cell: string): void {
+		const { west, south, east, north } = edgesOf(tileNamed(cell));
+		// The map does not reach to the poles.
+		const camera = this.map.cameraForBounds([west, Math.max(-85, south), east, Math.min(85, north)]);
+		if (camera) this.map.easeTo(camera);
 	}
 
 	/**

@@ -1,4 +1,4 @@
-import type { Bounds, PositionRecord } from '../protocol.gen';
+import type { Bounds, PositionRecord } from 'geocast-client';
 
 /** Meshtastic counts places in units of 1e-7 degrees, in 32 bits. */
 const DEGREES_PER_UNIT = 1e-7;

@@ -1,4 +1,4 @@
-import type { NodeRecord } from '../protocol.gen';
+import type { NodeRecord } from 'geocast-client';
 
 /**
  * fresh: online and heard lately; quiet: online by the server's judgement, but silent for a while; offline: the rest.

@@ -1,6 +1,6 @@
+import type { TelemetryRecord } from 'geocast-client';
 import { shortTime } from '../model/format';
 import { metricName, metricRange, metricValue } from '../model/metrics';
-import type { TelemetryRecord } from '../protocol.gen';
 import { el, svg } from './dom';
 
 const WIDTH = 300;

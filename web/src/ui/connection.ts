@@ -1,4 +1,4 @@
-import type { ConnectionState } from '../client';
+import type { ConnectionState } from 'geocast-client';
 import { shortTime } from '../model/format';
 import { byId, el } from './dom';
 

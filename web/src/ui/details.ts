@@ -1,7 +1,7 @@
+import type { LinkRecord, MessageRecord, NodeRecord, PositionRecord, TelemetryRecord } from 'geocast-client';
 import { ago, count, fullTime, number, shortTime } from '../model/format';
 import { isCharted, metricsInOrder } from '../model/metrics';
 import { longNameOf, STATUS_NAMES, shortNameOf, statusOf } from '../model/status';
-import type { LinkRecord, MessageRecord, NodeRecord, PositionRecord, TelemetryRecord } from '../protocol.gen';
 import { chart } from './charts';
 import { byId, el, markOf } from './dom';
 import { type Fact, nodeFacts, positionFacts, telemetryFacts } from './facts';

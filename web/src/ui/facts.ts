@@ -1,7 +1,7 @@
+import type { NodeRecord } from 'geocast-client';
 import { ago, coordinates, distance, duration, fullTime, number } from '../model/format';
 import { cellMetres, cellOf } from '../model/geo';
 import { metricName, metricsInOrder, metricValue } from '../model/metrics';
-import type { NodeRecord } from '../protocol.gen';
 
 /** A name, what is known, and what to show when the reader lingers on it. */
 export type Fact = [name: string, value: string, hint?: string];

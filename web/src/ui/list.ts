@@ -1,7 +1,7 @@
+import type { NodeRecord } from 'geocast-client';
 import { age, count } from '../model/format';
 import { metricValue } from '../model/metrics';
 import { longNameOf, STATUS_NAMES, shortNameOf, statusOf } from '../model/status';
-import type { NodeRecord } from '../protocol.gen';
 import { byId, el, markOf } from './dom';
 
 /** More rows than this help nobody; the note above says how many there are. */
@@ -9,6 +9,8 @@ const MAX_ROWS = 250;
 
 export interface ListContent {
 	nodes: NodeRecord[];
+	/** How many there are, where that is more than `nodes`. */
+	total?: number;
 	note: string;
 	/** A way back, where the list shows a choice of nodes. */
 	action?: { label: string; run: () => void } | undefined;

@@ -1,5 +1,5 @@
+import type { MessageRecord } from 'geocast-client';
 import { shortTime } from '../model/format';
-import type { MessageRecord } from '../protocol.gen';
 import { byId, el } from './dom';
 
 /** How many of the latest messages are kept in the page. */

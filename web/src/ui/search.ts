@@ -1,6 +1,6 @@
+import type { NodeRecord } from 'geocast-client';
 import { searchNodes } from '../api';
 import { longNameOf } from '../model/status';
-import type { NodeRecord } from '../protocol.gen';
 import { byId } from './dom';
 
 const TYPING_PAUSE_MS = 200;

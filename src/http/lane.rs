@@ -1,0 +1,193 @@
+//! The way to one WebSocket's client: writes frames from where they lie, without a copy.
+//!
+//! The library copies what it sends into a buffer of its own, which never shrinks again: after its
+//! first snapshot every client would cost as much as that snapshot. Here frames wait as they were
+//! handed over, shared by all who get them, and go out before what the library writes by itself,
+//! which is answers to pings and closes.
+
+use std::{
+    collections::VecDeque,
+    io,
+    io::IoSlice,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use axum::body::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Slices handed to the socket at once.
+const SLICES: usize = 32;
+
+/// What kind of message a frame is, as the WebSocket protocol numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum FrameKind {
+    /// UTF-8.
+    Text = 0x1,
+    /// Anything.
+    Binary = 0x2,
+}
+
+/// A connection with frames that wait to be written.
+#[derive(Debug)]
+pub(super) struct Lane<IO> {
+    io: IO,
+    waiting: VecDeque<Outgoing>,
+    /// Bytes read since the last message was whole.
+    unheard_bytes: usize,
+    /// How many there may be.
+    max_unheard_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    head: Head,
+    payload: Bytes,
+    /// How many bytes of both have been written.
+    written: usize,
+}
+
+impl<IO> Lane<IO> {
+    /// A way through `io`, on which a message may take `max_unheard_bytes` until it is whole.
+    pub(super) fn new(io: IO, max_unheard_bytes: usize) -> Self {
+        Self { io, waiting: VecDeque::new(), unheard_bytes: 0, max_unheard_bytes }
+    }
+
+    /// Puts a frame last. The library must not be in the middle of one: flush before.
+    pub(super) fn push(&mut self, kind: FrameKind, payload: Bytes) {
+        let head = Head::of(kind, payload.len());
+        self.waiting.push_back(Outgoing { head, payload, written: 0 });
+    }
+
+    /// Drops the frames of which the client has got nothing.
+    pub(super) fn drop_unbegun(&mut self) {
+        self.waiting.retain(|frame| frame.written > 0);
+        self.waiting.shrink_to_fit();
+    }
+
+    /// A message is whole.
+    pub(super) fn heard(&mut self) {
+        self.unheard_bytes = 0;
+    }
+
+    /// The connection itself.
+    pub(super) fn io(&mut self) -> &mut IO {
+        &mut self.io
+    }
+
+    fn advance(&mut self, mut bytes: usize) {
+        while let Some(frame) = self.waiting.front_mut() {
+            let left = frame.head.len() + frame.payload.len() - frame.written;
+            if bytes < left {
+                frame.written += bytes;
+                return;
+            }
+            bytes -= left;
+            self.waiting.pop_front();
+        }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Lane<IO> {
+    /// Writes the frames that wait.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.waiting.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let parts = self.waiting.iter().flat_map(Outgoing::rest);
+            let mut used = 0;
+            for (slice, part) in slices.iter_mut().zip(parts) {
+                *slice = IoSlice::new(part);
+                used += 1;
+            }
+            let io = Pin::new(&mut self.io);
+            let written = ready!(io.poll_write_vectored(cx, &slices[..used]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Outgoing {
+    /// What is to be written yet.
+    fn rest(&self) -> [&[u8]; 2] {
+        let head = self.head.bytes();
+        let of_head = self.written.min(head.len());
+        [&head[of_head..], &self.payload[self.written - of_head..]]
+    }
+}
+
+/// The head of a whole message in one frame. A server's frames are not masked.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    bytes: [u8; 10],
+    len: u8,
+}
+
+impl Head {
+    fn of(kind: FrameKind, length: usize) -> Self {
+        const FINAL: u8 = 0x80;
+        let mut bytes = [0; 10];
+        bytes[0] = FINAL | kind as u8;
+        let len = if let Ok(short @ ..126) = u8::try_from(length) {
+            bytes[1] = short;
+            2
+        } else if let Ok(middle) = u16::try_from(length) {
+            bytes[1] = 126;
+            bytes[2..4].copy_from_slice(&middle.to_be_bytes());
+            4
+        } else {
+            bytes[1] = 127;
+            bytes[2..].copy_from_slice(&(length as u64).to_be_bytes());
+            10
+        };
+        Self { bytes, len }
+    }
+
+    fn len(&self) -> usize {
+        self.len.into()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len()]
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Lane<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.unheard_bytes > self.max_unheard_bytes {
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        self.unheard_bytes += buffer.filled().len() - before;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Lane<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_drain(cx))?;
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

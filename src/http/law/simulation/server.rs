@@ -1,0 +1,106 @@
+//! The real server on the simulated network.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use prometheus_client::registry::Registry;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{PULSE, network::Network};
+use crate::{
+    domain::{Clock, Continuation, Filed, Message, Position, Report, Timestamp, World},
+    http::{self, Limits, PageSettings, Parts, law},
+    storage::{HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow},
+};
+
+/// Broadcaster and HTTP server.
+pub(super) struct Server {
+    pub(super) inner: law::Server,
+    http: JoinHandle<()>,
+    stop: CancellationToken,
+    network: Network,
+}
+
+impl Server {
+    pub(super) fn start(network: &Network, world: World, epoch: String, clock: &Clock) -> Self {
+        let inner = law::Server::start(world, epoch, clock);
+        let parts = Parts {
+            live: inner.live.clone(),
+            store: Arc::new(NoStore),
+            clock: clock.clone(),
+            vitals: Vec::new(),
+            registry: Registry::default(),
+            metrics: http::Metrics::default(),
+            page: PageSettings::default(),
+            pulse: PULSE,
+            limits: Limits::default(),
+            admin_token: None,
+        };
+        let stop = CancellationToken::new();
+        let serving = http::serve(network.listen(), parts, stop.clone().cancelled_owned());
+        #[expect(clippy::disallowed_methods, reason = "the story stops it and waits")]
+        let http = tokio::spawn(serving);
+        Self { inner, http, stop, network: network.clone() }
+    }
+
+    /// Stops in order.
+    pub(super) async fn stop(self) -> Continuation {
+        self.stop.cancel();
+        let left = self.inner.stop().await;
+        self.http.await.unwrap();
+        left
+    }
+
+    /// Dies at once.
+    pub(super) async fn die(self) {
+        self.network.cut_all();
+        self.inner.task.abort();
+        self.http.abort();
+        assert!(self.http.await.unwrap_err().is_cancelled(), "it ended by itself");
+    }
+}
+
+/// A database that nobody asks.
+struct NoStore;
+
+#[async_trait]
+impl Store for NoStore {
+    async fn commit(&self, _: &[&Report]) -> Result<Vec<Filed>, StoreError> {
+        unimplemented!("the story commits")
+    }
+
+    async fn load(&self, _: Timestamp, _: u32) -> Result<Loaded, StoreError> {
+        unimplemented!("the story loads")
+    }
+
+    async fn leave(&self, _: &Continuation) -> Result<(), StoreError> {
+        unimplemented!("the story keeps it")
+    }
+
+    async fn take_left(&self) -> Result<Option<Continuation>, StoreError> {
+        unimplemented!("the story keeps it")
+    }
+
+    async fn positions(&self, _: &HistoryQuery) -> Result<Page<Position>, StoreError> {
+        unimplemented!("nobody asks about then")
+    }
+
+    async fn telemetry(&self, _: &HistoryQuery) -> Result<Page<TelemetryRow>, StoreError> {
+        unimplemented!("nobody asks about then")
+    }
+
+    async fn messages(&self, _: &HistoryQuery) -> Result<Page<Message>, StoreError> {
+        unimplemented!("nobody asks about then")
+    }
+
+    async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
+        unimplemented!("nobody asks about then")
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}

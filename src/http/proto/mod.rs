@@ -1,0 +1,19 @@
+//! The conversation in protocol buffers, as `geocast.v1.proto` has it.
+
+mod column;
+mod decimal;
+mod frames;
+mod heard;
+pub(super) mod messages;
+#[cfg(test)]
+mod pairs;
+#[cfg(test)]
+pub(super) mod reading;
+mod records;
+mod rows;
+
+pub(super) use frames::{ProtoTicks, encode, missed, part};
+pub(super) use heard::decode;
+
+/// For whoever wants to generate a client.
+pub(super) const DESCRIPTION: &str = include_str!("../geocast.v1.proto");

@@ -1,0 +1,139 @@
+//! Columns and rows read as a client reads them, by nothing but the published description.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is relative to a node that is not held may be any number"
+)]
+#![expect(clippy::cast_precision_loss, reason = "units are few enough for floats")]
+
+use std::collections::BTreeMap;
+
+use super::messages::{Column, Decimals, NodeStatus, Position, PositionUpdate};
+
+/// The `count` differences of a column; none if it is damaged.
+pub(in crate::http) fn differences(column: Option<&Column>, count: usize) -> Option<Vec<i64>> {
+    let Some(column) = column.filter(|column| !column.bits.is_empty()) else {
+        return Some(vec![0; count]);
+    };
+    let mut bits = column.bits.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1));
+    let mut number = |first: u128, width: u32| {
+        (0..width).try_fold(first, |number, _| {
+            number.checked_mul(2)?.checked_add(u128::from(bits.next()?))
+        })
+    };
+    let mut difference = || {
+        let mut zeros = 0;
+        while number(0, 1)? == 0 {
+            zeros += 1;
+        }
+        let quotient = number(1, zeros)?;
+        let natural = u64::try_from(number(quotient - 1, column.shift)?).ok()?;
+        Some((natural >> 1).cast_signed() ^ -(natural & 1).cast_signed())
+    };
+    (0..count).map(|_| difference()).collect()
+}
+
+/// The `count` values of a column of differences from the row before.
+pub(in crate::http) fn steps(column: Option<&Column>, count: usize) -> Option<Vec<i64>> {
+    let mut value = 0_i64;
+    let mut step = |step| {
+        value = value.wrapping_add(step);
+        value
+    };
+    Some(differences(column, count)?.into_iter().map(&mut step).collect())
+}
+
+/// The positions of an update, by node, for a client that holds these.
+pub(in crate::http) fn positions(
+    update: &PositionUpdate,
+    held: &BTreeMap<u32, Position>,
+) -> Option<BTreeMap<u32, Position>> {
+    let all: Vec<usize> = (0..usize::try_from(update.count).ok()?).collect();
+    let numbers = steps(update.numbers.as_ref(), all.len())?;
+    let numbers: Vec<u32> =
+        numbers.into_iter().map(u32::try_from).collect::<Result<_, _>>().ok()?;
+    let held: Vec<Position> =
+        numbers.iter().map(|number| held.get(number).copied().unwrap_or_default()).collect();
+    // The values of some rows, each from its value that is held or from the row before.
+    let values = |column: Option<&Column>, rows: &[usize], base: &dyn Fn(&Position) -> i64| {
+        if !update.relative {
+            return steps(column, rows.len());
+        }
+        let values = differences(column, rows.len())?.into_iter().zip(rows);
+        Some(values.map(|(value, row)| value.wrapping_add(base(&held[*row]))).collect())
+    };
+    let decimals =
+        |decimals: Option<&Decimals>, rows: &[usize], base: &dyn Fn(&Position) -> f64| {
+            let decimals = decimals.cloned().unwrap_or_default();
+            if !decimals.exact.is_empty() {
+                return (decimals.exact.len() == rows.len()).then_some(decimals.exact);
+            }
+            let power = 10_f64.powi(decimals.decimals.try_into().ok()?);
+            let units = |position: &Position| (base(position) * power).round() as i64;
+            let values = values(decimals.values.as_ref(), rows, &units)?;
+            Some(values.into_iter().map(|units| units as f64 / power).collect::<Vec<_>>())
+        };
+
+    let fields = values(update.fields.as_ref(), &all, &fields)?;
+    let with =
+        |bit: i64| all.iter().copied().filter(|row| fields[*row] & bit != 0).collect::<Vec<_>>();
+    let mut read = vec![Position::default(); all.len()];
+    let times = steps(update.times.as_ref(), all.len())?;
+    let latitudes = values(update.latitudes.as_ref(), &all, &|held| held.latitude.into())?;
+    let longitudes = values(update.longitudes.as_ref(), &all, &|held| held.longitude.into())?;
+    for row in 0..all.len() {
+        read[row].time = times[row].wrapping_mul(update.time_unit_ms.into());
+        read[row].latitude = latitudes[row] as i32;
+        read[row].longitude = longitudes[row] as i32;
+    }
+    let rows = with(1);
+    let base = |held: &Position| held.altitude.unwrap_or_default().into();
+    for (row, value) in rows.iter().zip(values(update.altitudes.as_ref(), &rows, &base)?) {
+        read[*row].altitude = Some(value as _);
+    }
+    let rows = with(2);
+    let base = |held: &Position| held.ground_speed.unwrap_or_default();
+    for (row, value) in rows.iter().zip(decimals(update.ground_speeds.as_ref(), &rows, &base)?) {
+        read[*row].ground_speed = Some(value);
+    }
+    let rows = with(4);
+    let base = |held: &Position| held.ground_track.unwrap_or_default();
+    for (row, value) in rows.iter().zip(decimals(update.ground_tracks.as_ref(), &rows, &base)?) {
+        read[*row].ground_track = Some(value);
+    }
+    let rows = with(8);
+    let base = |held: &Position| held.sats_in_view.unwrap_or_default().into();
+    for (row, value) in rows.iter().zip(values(update.sats_in_view.as_ref(), &rows, &base)?) {
+        read[*row].sats_in_view = Some(value as _);
+    }
+    let rows = with(16);
+    let base = |held: &Position| held.precision_bits.unwrap_or_default().into();
+    for (row, value) in rows.iter().zip(values(update.precision_bits.as_ref(), &rows, &base)?) {
+        read[*row].precision_bits = Some(value as _);
+    }
+    Some(numbers.into_iter().zip(read).collect())
+}
+
+/// Which optional fields a position has, as a sum.
+fn fields(position: &Position) -> i64 {
+    i64::from(position.altitude.is_some())
+        + 2 * i64::from(position.ground_speed.is_some())
+        + 4 * i64::from(position.ground_track.is_some())
+        + 8 * i64::from(position.sats_in_view.is_some())
+        + 16 * i64::from(position.precision_bits.is_some())
+}
+
+/// Online and last heard of nodes by their numbers.
+pub(in crate::http) fn statuses(status: &NodeStatus) -> Option<BTreeMap<u32, (bool, i64)>> {
+    let count = usize::try_from(status.count).ok()?;
+    let numbers = steps(status.numbers.as_ref(), count)?;
+    let online = steps(status.online.as_ref(), count)?;
+    let heard = steps(status.last_heard.as_ref(), count)?;
+    let rows = numbers.into_iter().zip(online.into_iter().zip(heard));
+    rows.map(|(number, (online, heard))| {
+        let heard = heard.checked_mul(status.time_unit_ms.into())?;
+        Some((number.try_into().ok()?, (online == 1, heard)))
+    })
+    .collect()
+}

@@ -1,0 +1,210 @@
+//! Positions and status of many nodes, in columns.
+
+use super::{
+    decimal::{Decimal, as_written},
+    messages::{Column, Decimals, NodeStatus, PositionUpdate},
+};
+use crate::domain::{Position, Status, Timestamp};
+
+/// One node: its number, where it was at the tick before, and where it is.
+#[derive(Clone, Copy)]
+pub(super) struct Move<'a> {
+    pub number: u32,
+    pub before: Option<&'a Position>,
+    pub now: &'a Position,
+}
+
+/// Positions in columns: `relative` to those before, for clients that hold just those.
+pub(super) fn positions(
+    revision: u64,
+    more: bool,
+    relative: bool,
+    mut rows: Vec<Move<'_>>,
+) -> PositionUpdate {
+    rows.sort_unstable_by_key(|row| row.number);
+    let time_unit_ms = time_unit_ms(rows.iter().map(|row| row.now.stamp.time));
+    let moves = Moves { relative, rows };
+    let rows = || moves.rows.iter();
+    PositionUpdate {
+        revision,
+        more,
+        count: count(moves.rows.len()),
+        relative,
+        numbers: Column::of_steps(rows().map(|row| row.number.into())),
+        latitudes: moves.column(|position| Some(position.place.latitude_e7().into())),
+        longitudes: moves.column(|position| Some(position.place.longitude_e7().into())),
+        times: Column::of_steps(rows().map(|row| in_units(row.now.stamp.time, time_unit_ms))),
+        time_unit_ms,
+        fields: moves.column(|position| Some(fields(position))),
+        altitudes: moves.column(|position| position.altitude_m.map(i64::from)),
+        ground_speeds: moves.decimals(|position| position.ground_speed_kmh),
+        ground_tracks: moves.decimals(|position| position.ground_track_deg),
+        sats_in_view: moves.column(|position| position.sats_in_view.map(i64::from)),
+        precision_bits: moves.column(|position| position.precision_bits.map(i64::from)),
+    }
+}
+
+/// Status in columns, of nodes by their numbers.
+pub(super) fn statuses(revision: u64, more: bool, mut rows: Vec<(u32, Status)>) -> NodeStatus {
+    rows.sort_unstable_by_key(|(number, _)| *number);
+    let heard = || rows.iter().map(|(_, status)| status.last_heard);
+    let time_unit_ms = time_unit_ms(heard());
+    NodeStatus {
+        revision,
+        more,
+        count: count(rows.len()),
+        numbers: Column::of_steps(rows.iter().map(|(number, _)| i64::from(*number))),
+        online: Column::of_steps(rows.iter().map(|(_, status)| i64::from(status.online))),
+        last_heard: Column::of_steps(heard().map(|time| in_units(time, time_unit_ms))),
+        time_unit_ms,
+    }
+}
+
+struct Moves<'a> {
+    /// Whether clients hold the positions before.
+    relative: bool,
+    rows: Vec<Move<'a>>,
+}
+
+impl Moves<'_> {
+    /// The column of one field.
+    fn column(&self, field: impl Fn(&Position) -> Option<i64>) -> Option<Column> {
+        let known = self.rows.iter().filter_map(|row| Some((field(row.now)?, row.before)));
+        if self.relative {
+            let held = |before: Option<&Position>| before.and_then(&field).unwrap_or(0);
+            Column::of(known.map(|(now, before)| now.wrapping_sub(held(before))))
+        } else {
+            Column::of_steps(known.map(|(now, _)| now))
+        }
+    }
+
+    /// The column of a field of floats.
+    fn decimals(&self, field: impl Fn(&Position) -> Option<f32>) -> Option<Decimals> {
+        let known = self.rows.iter().filter(|row| field(row.now).is_some());
+        let now = known.clone().filter_map(|row| field(row.now));
+        let before = known.filter(|_| self.relative).filter_map(|row| field(row.before?));
+        // As many as the one with the most has.
+        let mut decimals =
+            now.clone().chain(before).map(|value| Decimal::of(value).map(Decimal::decimals));
+        let decimals = decimals.try_fold(0, |most, decimals| Some(most.max(decimals?)));
+        let decimals = match decimals {
+            Some(decimals) => Decimals {
+                decimals: count(decimals),
+                values: self.column(|position| Decimal::of(field(position)?)?.units(decimals)),
+                exact: Vec::new(),
+            },
+            None => Decimals { exact: now.map(as_written).collect(), ..Decimals::default() },
+        };
+        (decimals != Decimals::default()).then_some(decimals)
+    }
+}
+
+/// Which optional fields a position has, as a sum.
+fn fields(position: &Position) -> i64 {
+    let known = [
+        position.altitude_m.is_some(),
+        position.ground_speed_kmh.is_some(),
+        position.ground_track_deg.is_some(),
+        position.sats_in_view.is_some(),
+        position.precision_bits.is_some(),
+    ];
+    known.into_iter().rev().fold(0, |sum, known| sum * 2 + i64::from(known))
+}
+
+/// A second where all times are whole seconds, as those of radios are; else a millisecond.
+fn time_unit_ms(mut times: impl Iterator<Item = Timestamp>) -> u32 {
+    if times.all(|time| time.as_millis() % 1000 == 0) { 1000 } else { 1 }
+}
+
+fn in_units(time: Timestamp, unit_ms: u32) -> i64 {
+    time.as_millis() / i64::from(unit_ms)
+}
+
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::{option::of, prelude::*};
+
+    use super::*;
+    use crate::{
+        domain::{Place, Stamp},
+        http::proto::{messages, reading},
+    };
+
+    fn any_float() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            8 => (0..36_000_000_u32, 0..6).prop_map(|(units, decimals)| {
+                #[expect(clippy::cast_possible_truncation, reason = "rounded")]
+                let rounded = (f64::from(units) / 10_f64.powi(decimals)) as f32;
+                rounded
+            }),
+            1 => any::<f32>(),
+            1 => prop::num::f32::ANY,
+        ]
+    }
+
+    fn position() -> impl Strategy<Value = Position> {
+        let place = (-900_000_000..=900_000_000, -1_800_000_000..=1_800_000_000);
+        let time = prop_oneof![
+            4 => (1_700_000_000..1_700_000_300_i64).prop_map(|seconds| seconds * 1000),
+            1 => any::<i64>(),
+        ];
+        let fields = (of(any::<i32>()), of(any_float()), of(any_float()), of(any::<u32>()));
+        (place, time, fields, of(1..=32_u8)).prop_map(|(place, time, fields, precision_bits)| {
+            let (altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view) = fields;
+            Position {
+                place: Place::from_e7(place.0, place.1).unwrap(),
+                altitude_m,
+                ground_speed_kmh,
+                ground_track_deg,
+                sats_in_view,
+                precision_bits,
+                stamp: Stamp::heard(Timestamp::from_millis(time)),
+            }
+        })
+    }
+
+    fn bits(held: &BTreeMap<u32, messages::Position>) -> String {
+        format!("{held:?}")
+    }
+
+    proptest! {
+        #[test]
+        fn a_client_reads_the_positions_that_were_written(
+            nodes in prop::collection::btree_map(any::<u32>(), (of(position()), position()), 0..40),
+            relative: bool,
+        ) {
+            let rows = nodes.iter().rev().map(|(number, (before, now))| Move {
+                number: *number,
+                before: before.as_ref(),
+                now,
+            });
+            let update = positions(1, false, relative, rows.collect());
+            let held = nodes.iter().filter_map(|(number, (before, _))| {
+                Some((*number, messages::Position::from(before.as_ref()?)))
+            });
+            // Without `relative`, what a client holds does not matter.
+            let held = if relative { held.collect() } else { BTreeMap::new() };
+            let expected = nodes.iter().map(|(number, (_, now))| (*number, now.into())).collect();
+            let read = reading::positions(&update, &held);
+            prop_assert_eq!(read.as_ref().map(bits), Some(bits(&expected)));
+        }
+
+        #[test]
+        fn a_client_reads_the_status_that_was_written(
+            nodes in prop::collection::btree_map(any::<u32>(), (any::<bool>(), any::<i64>()), 0..40)
+        ) {
+            let row = |(number, (online, heard)): (&u32, &(bool, i64))| {
+                let last_heard = Timestamp::from_millis(*heard);
+                (*number, Status { online: *online, last_heard })
+            };
+            let status = statuses(1, false, nodes.iter().map(row).collect());
+            prop_assert_eq!(reading::statuses(&status), Some(nodes));
+        }
+    }
+}
