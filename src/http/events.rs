@@ -108,10 +108,11 @@ struct Events {
     opening: Option<Frame>,
     delivering: Option<Delivering>,
     heartbeat: Interval,
-    meter: Meter,
     /// Counts as a connection of its address.
     client: Client,
     timeout: Duration,
+    /// Dropped last: who is no longer counted has made room for others.
+    meter: Meter,
 }
 
 impl Drop for Events {

@@ -105,13 +105,14 @@ struct Connection<'a> {
     state: &'a AppState,
     client: Client,
     encoding: Encoding,
-    meter: Arc<Meter>,
     session: Session,
     allowance: Allowance,
     heartbeat: Interval,
     last_heard: Instant,
     /// Goes off when it may be time to give the client up.
     alarm: Pin<Box<Sleep>>,
+    /// Dropped last: who is no longer counted has made room for others.
+    meter: Arc<Meter>,
 }
 
 impl<'a> Connection<'a> {

@@ -1,6 +1,6 @@
 //! What one client, one address and all together may ask for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -36,9 +36,10 @@ async fn there_are_as_many_connections_as_there_may_be() {
     let url = format!("ws://{}/api/ws", geocast.address);
     assert!(connect_async(url).await.is_err());
     drop(first);
-    geocast.until_let_in().await;
-    let refused = "geocast_connections_refused_total{reason=\"full\"}";
-    assert!(geocast.metric(refused).await >= 1);
+    let metrics = geocast.metrics_once_let_in().await;
+    let refused = "geocast_connections_refused_total{reason=\"full\"} ";
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(refused));
+    assert!(counted.is_some_and(|count| count.parse::<u64>().unwrap() >= 1), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,9 +76,10 @@ async fn who_says_too_much_is_told_when_to_go_on_and_then_hung_up_on() {
     let geocast = Geocast::with(folder.path(), &settings).await;
     let mut client = RawSocket::open(geocast.address).await;
     assert_eq!(client.hear().await["type"], "hello");
-    for id in 0..6 {
-        client.say(&json!({ "type": "ping", "id": id })).await;
-    }
+    // All at once: no time passes in which another one would be allowed.
+    let ping =
+        |id: u8| frame(FINAL | TEXT, json!({ "type": "ping", "id": id }).to_string().as_bytes());
+    client.attack(&(0..6).flat_map(ping).collect::<Vec<_>>()).await;
     for id in 0..5 {
         assert_eq!(client.hear().await["id"], id);
     }
@@ -118,18 +120,21 @@ async fn the_connections_of_an_address_share_what_it_may_say() {
         ["--trusted-proxy", "127.0.0.1"],
     ];
     let geocast = Geocast::with(folder.path(), settings.as_flattened()).await;
+    let begun = Instant::now();
     let mut screens = Vec::new();
     for _ in 0..2 {
         screens.push(Screen::ask(on_behalf_of(&geocast, "203.0.113.5")).await);
     }
-    let mut refused = 0;
+    let mut answered = 0;
     for id in 0..10 {
         let screen = &mut screens[id % 2];
         screen.say(json!({ "type": "ping" })).await;
-        refused += usize::from(screen.next().await["code"] == "rate_limited");
+        answered += u64::from(screen.next().await["code"] != "rate_limited");
     }
-    // Five pass, less both handshakes and the answers of both to the first heartbeat.
-    assert!((7..=9).contains(&refused), "{refused}");
+    // Five pass less both handshakes, and one a second while this lasts. The answers to the first
+    // heartbeats count as well, if they come in between.
+    let at_most = 3 + begun.elapsed().as_secs() + 1;
+    assert!((1..=at_most).contains(&answered), "{answered} of at most {at_most}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +152,7 @@ async fn a_subscription_too_many_is_not_acted_upon() {
     screen.subscribe(filter(Radio(3))).await;
     let error = screen.next().await;
     assert_eq!(error["code"], "rate_limited", "{error}");
-    assert!(error["retryAfterMs"].as_u64().unwrap() > 50_000, "{error}");
+    assert!(error["retryAfterMs"].as_u64().unwrap() > 1000, "{error}");
     gateway.publish(Radio(3).at(1.0, 1.0));
     gateway.publish(Radio(2).at(1.0, 1.0));
     let enter = screen.until("node_enter").await;

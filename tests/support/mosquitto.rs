@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::{sync::watch, time::timeout};
 
 /// How long anything here may take.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A broker with its own port, data and log. Stops when dropped.
 pub(crate) struct Mosquitto {

@@ -11,7 +11,7 @@ const geocastUrl = process.env.GEOCAST_URL;
 const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const screenshots = process.env.SCREENSHOTS;
 const MARKUP = '<img src=x onerror="window.injected=1"><b>bold</b>';
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 /** The page with a conversation that can be read here. */
 const JSON_PAGE = '/?encoding=json';
 
@@ -172,17 +172,32 @@ test('a search finds a node by its id', async () => {
 	});
 });
 
+/** Waits until all nodes are drawn as one cluster, in the middle where they were gathered. */
+async function gathered(page) {
+	await page.waitForFunction(() => {
+		const { nodes, clusters } = window.geocast();
+		return nodes === 0 && clusters === 1;
+	});
+}
+
 test('a click on a cluster takes it apart, or lists its nodes where no zoom can', async () => {
 	const { position } = await nodeWithPlace();
 	const { latitude, longitude } = position;
-	const gather = (frame) => {
-		if (frame.type === 'position_update') frame.positions = [];
-		for (const node of frame.nodes ?? []) if (node.position) node.position = { ...position };
-		return frame;
+	/** Puts every node at one of these places, and lets none of them move. */
+	const gatherAt = (places) => (page) => {
+		const change = (frame) => {
+			if (frame.type === 'position_update') frame.positions = [];
+			for (const node of frame.nodes ?? []) {
+				if (node.position)
+					node.position = { ...position, ...places[Number.parseInt(node.id.slice(-1), 16) % places.length] };
+			}
+			return frame;
+		};
+		return between(page, { change }).ready;
 	};
-	const prepare = (page) => between(page, { change: gather }).ready;
-	await visit({ path: JSON_PAGE, prepare, hash: `#9/${latitude}/${longitude}` }, async (page) => {
-		await drawn(page);
+	const onePlace = gatherAt([{}]);
+	await visit({ path: JSON_PAGE, prepare: onePlace, hash: `#9/${latitude}/${longitude}` }, async (page) => {
+		await gathered(page);
 		const { held } = await state(page);
 		assert.ok(held > 1, 'there are several nodes to gather');
 		await page.mouse.click(640, 400);
@@ -191,8 +206,9 @@ test('a click on a cluster takes it apart, or lists its nodes where no zoom can'
 		await page.keyboard.press('Escape');
 		await page.waitForFunction(() => !document.querySelector('#list-note').textContent.includes('at one place'));
 	});
-	await visit({ hash: `#5/${latitude}/${longitude}` }, async (page) => {
-		await drawn(page);
+	const twoPlaces = gatherAt([{ longitude: longitude - 0.03 }, { longitude: longitude + 0.03 }]);
+	await visit({ path: JSON_PAGE, prepare: twoPlaces, hash: `#5/${latitude}/${longitude}` }, async (page) => {
+		await gathered(page);
 		const before = (await state(page)).filter.bounds;
 		await page.mouse.click(640, 400);
 		await page.waitForFunction((north) => window.geocast().filter.bounds.north < north - 1, before.north);

@@ -145,15 +145,22 @@ impl Geocast {
         assert!(became, "{name} is {} and not {expected}", self.metric(name).await);
     }
 
-    /// Waits until there is room for one more connection.
-    pub(crate) async fn until_let_in(&self) {
-        let url = format!("http://{}/api/config", self.address);
+    /// Waits until there is room for one more connection, and says what the metrics are then.
+    pub(crate) async fn metrics_once_let_in(&self) -> String {
+        let url = format!("http://{}/metrics", self.address);
         let asking = async {
-            while !self.client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
+            loop {
+                // Refused connections end in all sorts of errors.
+                if let Ok(answer) = self.client.get(&url).send().await
+                    && answer.status() == 200
+                    && let Ok(text) = answer.text().await
+                {
+                    return text;
+                }
                 sleep(std::time::Duration::from_millis(20)).await;
             }
         };
-        assert!(timeout(DEADLINE, asking).await.is_ok(), "nobody is let in any more");
+        timeout(DEADLINE, asking).await.expect("nobody is let in any more")
     }
 
     /// A client that shows what matches `query`, as in `?bbox=...`.

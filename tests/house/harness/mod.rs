@@ -19,7 +19,7 @@ pub(crate) use raw::RawSocket;
 pub(crate) use screen::Screen;
 
 /// How long anything may take before a test fails.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Where material that is shared between projects lies; none where there is no such folder.
 pub(crate) fn shared(file: &str) -> Option<PathBuf> {
