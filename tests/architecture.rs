@@ -30,7 +30,7 @@ const PLAN: &[(&str, &str)] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rumqttc", MQTT),
     ("mqtt5", MQTT),
-    ("sqlx", &["storage/sqlite", "storage/postgres"]),
+    ("sqlx", &["storage/sql/", "storage/sqlite/", "storage/postgres/"]),
     ("axum", &["http/"]),
     ("hyper", &["http/"]),
     ("tokio_tungstenite", &["http/"]),

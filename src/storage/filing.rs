@@ -69,25 +69,33 @@ struct Known {
 /// Decides report by report, in the order of a batch, from what the database said beforehand of
 /// all of them.
 #[derive(Debug)]
-pub(super) struct Filing<'a> {
+pub(super) struct Filing<'a, R> {
     absences: &'a Absences,
     packets: FxHashMap<&'a PacketKey, Vec<Known>>,
     receptions: FxHashSet<(i64, &'a NodeId)>,
-    next_row: i64,
+    rows: R,
 }
 
-impl<'a> Filing<'a> {
-    /// Rows of new packets count up from `next_row`.
-    pub(super) fn new(absences: &'a Absences, next_row: i64) -> Self {
-        Self { absences, packets: FxHashMap::default(), receptions: FxHashSet::default(), next_row }
-    }
+/// What becomes of a report.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) filed: Filed,
+    /// The row of its packet.
+    pub(super) row: i64,
+}
 
-    /// The first copies that any of `batch` can be a further copy of were received between these.
-    pub(super) fn span(absences: &Absences, batch: &[&Report]) -> (Timestamp, Timestamp) {
-        let arrived = || batch.iter().map(|report| report.reception.arrived);
-        let first = arrived().min().map(|first| absences.reach_back(first));
-        let last = arrived().max().map(|last| last.plus(PACKET_WINDOW));
-        (first.unwrap_or_default(), last.unwrap_or_default())
+/// The first copies that any of `batch` can be a further copy of were received between these.
+pub(super) fn span(absences: &Absences, batch: &[&Report]) -> (Timestamp, Timestamp) {
+    let arrived = || batch.iter().map(|report| report.reception.arrived);
+    let first = arrived().min().map(|first| absences.reach_back(first));
+    let last = arrived().max().map(|last| last.plus(PACKET_WINDOW));
+    (first.unwrap_or_default(), last.unwrap_or_default())
+}
+
+impl<'a, R: Iterator<Item = i64>> Filing<'a, R> {
+    /// New packets get these rows, of which there must be as many as reports.
+    pub(super) fn new(absences: &'a Absences, rows: R) -> Self {
+        Self { absences, packets: FxHashMap::default(), receptions: FxHashSet::default(), rows }
     }
 
     /// Takes in that the database holds a packet of the key of `report`, and whether it holds the
@@ -108,30 +116,32 @@ impl<'a> Filing<'a> {
         }
     }
 
-    /// What becomes of `report`, and the row of its packet.
-    pub(super) fn file(&mut self, report: &'a Report) -> (Filed, i64) {
+    /// Decides what becomes of `report`.
+    pub(super) fn file(&mut self, report: &'a Report) -> Entry {
         let Report { packet, reception, .. } = report;
-        let earliest = self.absences.reach_back(reception.arrived);
-        let latest = reception.arrived.plus(PACKET_WINDOW);
+        let arrived = reception.arrived;
+        let (earliest, latest) = (self.absences.reach_back(arrived), arrived.plus(PACKET_WINDOW));
         let known = self.packets.entry(&packet.key).or_default();
         let first_copy = known
             .iter()
             .filter(|known| earliest <= known.received_at && known.received_at <= latest)
-            .max_by_key(|known| (known.received_at, known.row));
-        let (filed, row) = match first_copy {
-            Some(known) if self.receptions.contains(&(known.row, &reception.gateway)) => {
-                return (Filed::Duplicate, known.row);
-            }
-            Some(known) => (Filed::Reception, known.row),
-            None => {
-                let row = self.next_row;
-                self.next_row += 1;
-                known.push(Known { row, received_at: reception.arrived });
-                (Filed::Packet, row)
-            }
+            .max_by_key(|known| (known.received_at, known.row))
+            .copied();
+        let is_new = first_copy.is_none();
+        let first_copy = first_copy.unwrap_or_else(|| {
+            let row = self.rows.next().expect("there is a row for every report");
+            let first_copy = Known { row, received_at: arrived };
+            known.push(first_copy);
+            first_copy
+        });
+        let row = first_copy.row;
+        let stored_now = self.receptions.insert((row, &reception.gateway));
+        let filed = match (is_new, stored_now) {
+            (true, _) => Filed::Packet,
+            (false, true) => Filed::Reception,
+            (false, false) => Filed::Duplicate,
         };
-        self.receptions.insert((row, &reception.gateway));
-        (filed, row)
+        Entry { filed, row }
     }
 }
 

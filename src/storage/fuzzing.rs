@@ -1,6 +1,6 @@
 //! Doors to this room's decoders, for `fuzz/`. They are there only when that is built.
 
-use super::{continuation, cursor::Cursor};
+use super::{continuation, sql::cursor::Cursor};
 
 /// Reads where a page of a history ended, and says it again.
 pub fn cursor(text: &str) -> Option<String> {

@@ -1,13 +1,12 @@
 //! Storage: what was acknowledged is on disk.
 
 mod continuation;
-mod cursor;
 mod filing;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod metrics;
+mod sql;
 mod sqlite;
-mod state;
 mod writer;
 
 use std::{sync::Arc, time::Duration};

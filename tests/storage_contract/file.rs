@@ -1,13 +1,10 @@
 //! What is particular to a database in a file.
 
-use geocast::{
-    domain::{Filed, Node, Position, Stamp},
-    storage,
-};
+use geocast::{domain::Filed, storage};
 
 use crate::{
     FORGET_AFTER, House,
-    reports::{NOON, commit, full, nodes, of, position},
+    reports::{NOON, commit, full, nodes},
 };
 
 async fn refusal(url: &str) -> String {
@@ -36,24 +33,6 @@ async fn what_is_no_database_is_refused_by_name() {
         .unwrap();
     let message = refusal(&format!("sqlite:{}", path.display())).await;
     assert!(message.contains("letter.txt") && !message.contains('\n'), "{message}");
-}
-
-#[tokio::test]
-async fn a_name_with_a_nul_and_a_speed_without_end_are_kept() {
-    let store = storage::open("sqlite::memory:", FORGET_AFTER).await.unwrap();
-    let mut report = full(1, 1, NOON);
-    report.patch.info.long_name = Some("a\0b\u{1}\u{7f}\u{ffff}".into());
-    let endless =
-        Position { ground_speed_kmh: Some(f32::INFINITY), ..position(1, Stamp::heard(NOON)) };
-    report.patch.position = Some(endless);
-    commit(&store, std::slice::from_ref(&report)).await;
-    let mut expected = Node::heard_first(&report.patch);
-    expected.merge(&report.patch);
-    assert_eq!(nodes(&store).await, std::slice::from_ref(&expected));
-    report.packet.key.id = 2;
-    commit(&store, &[report]).await;
-    assert_eq!(nodes(&store).await, [expected]);
-    assert_eq!(store.positions(&of(1)).await.unwrap().records, [endless; 2]);
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ contract!(every database:
         an_older_position_goes_to_the_history_only,
         every_field_comes_back_as_it_was,
         a_node_with_any_name_is_kept,
+        a_name_is_kept_but_for_nul_and_a_speed_without_end_too,
         the_world_is_loaded_oldest_first,
         opening_again_keeps_everything,
         readers_and_the_writer_work_at_once,

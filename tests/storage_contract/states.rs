@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, str::FromStr};
 
 use geocast::{
     domain::{
-        Continuation, ContinuedMessage, ContinuedNode, Filed, Node, NodeId, Patch, Status,
-        Tombstone,
+        Continuation, ContinuedMessage, ContinuedNode, Filed, Node, NodeId, Patch, Position, Stamp,
+        Status, Tombstone,
     },
     storage::{LinkRow, Page, StoreError, TelemetryRow},
 };
@@ -13,7 +13,10 @@ use geocast::{
 use crate::{
     FORGET_AFTER, House,
     model::everything,
-    reports::{ANYTIME, NOON, after, all, at, commit, full, latitudes, message, nodes, of, report},
+    reports::{
+        ANYTIME, NOON, after, all, at, commit, full, latitudes, message, nodes, of, position,
+        report,
+    },
 };
 
 pub(crate) async fn an_empty_store_answers(house: &House) {
@@ -99,6 +102,24 @@ pub(crate) async fn a_node_with_any_name_is_kept(house: &House) {
     let held: BTreeSet<String> =
         nodes(&store).await.iter().map(|node| node.id.to_string()).collect();
     assert_eq!(held, names.map(str::to_owned).into());
+}
+
+pub(crate) async fn a_name_is_kept_but_for_nul_and_a_speed_without_end_too(house: &House) {
+    let store = house.open().await;
+    let mut report = full(1, 1, NOON);
+    report.patch.info.long_name = Some("a\0b\u{1}\u{7f}\u{ffff}".into());
+    let endless =
+        Position { ground_speed_kmh: Some(f32::INFINITY), ..position(1, Stamp::heard(NOON)) };
+    report.patch.position = Some(endless);
+    commit(&store, std::slice::from_ref(&report)).await;
+    let mut expected = Node::heard_first(&report.patch);
+    report.patch.info.long_name = Some("ab\u{1}\u{7f}\u{ffff}".into());
+    expected.merge(&report.patch);
+    assert_eq!(nodes(&store).await, std::slice::from_ref(&expected));
+    report.packet.key.id = 2;
+    commit(&store, &[report]).await;
+    assert_eq!(nodes(&store).await, [expected]);
+    assert_eq!(store.positions(&of(1)).await.unwrap().records, [endless; 2]);
 }
 
 pub(crate) async fn the_world_is_loaded_oldest_first(house: &House) {

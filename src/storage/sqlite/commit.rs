@@ -1,22 +1,20 @@
 //! One batch, one transaction.
 
-use std::time::Duration;
+use std::{ops::RangeFrom, time::Duration};
 
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{
-    Journal, SqliteStore,
-    columns::Columns,
-    failed,
-    insert::insert,
-    nodes,
-    rows::{MessageRow, ObservedRow, PacketRow, PositionRow, ReadingsRow, ReceptionRow},
-};
+use super::{Journal, SqliteStore, failed, insert::insert, read};
 use crate::{
     domain::{Filed, Report},
     storage::{
         StoreError,
-        filing::{Absence, Absences, Filing},
+        filing::{self, Absence, Absences, Filing},
+        sql::{
+            columns::Columns,
+            nodes::Touched,
+            rows::{Histories, PacketRow, ReceptionRow},
+        },
     },
 };
 
@@ -79,18 +77,24 @@ async fn transaction(
     let mut packets = Vec::with_capacity(batch.len());
     let mut receptions = Vec::with_capacity(batch.len());
     for &report in batch {
-        let (what, row) = filing.file(report);
-        filed.push(what);
-        if what == Filed::Packet {
-            packets.push(PacketRow(row, report));
+        let entry = filing.file(report);
+        filed.push(entry.filed);
+        if entry.filed == Filed::Packet {
+            packets.push(PacketRow { row: entry.row, report });
         }
-        if what != Filed::Duplicate {
-            receptions.push(ReceptionRow(row, &report.reception));
+        if entry.filed != Filed::Duplicate {
+            receptions.push(ReceptionRow { packet: entry.row, reception: &report.reception });
         }
     }
-    write(&mut transaction, &packets, &receptions, absence).await.map_err(failed)?;
-    let new: Vec<_> = packets.iter().map(|PacketRow(_, report)| *report).collect();
-    nodes::merge(&mut transaction, &new, forget_after).await?;
+    if let Some(absence) = absence {
+        note(&mut transaction, absence).await.map_err(failed)?;
+    }
+    let new = packets.iter().map(|packet| packet.report).collect();
+    write(&mut transaction, &packets, &receptions).await.map_err(failed)?;
+    if !packets.is_empty() {
+        let nodes = read::merged(&mut transaction, Touched::by(new), forget_after).await?;
+        insert(&mut transaction, &nodes).await.map_err(failed)?;
+    }
     transaction.commit().await.map_err(failed)?;
     Ok(filed)
 }
@@ -100,7 +104,7 @@ async fn look_up<'a>(
     connection: &mut SqliteConnection,
     batch: &[&'a Report],
     absences: &'a Absences,
-) -> Result<Filing<'a>, StoreError> {
+) -> Result<Filing<'a, RangeFrom<i64>>, StoreError> {
     let keys: Vec<_> = batch
         .iter()
         .map(|Report { packet, reception, .. }| {
@@ -110,7 +114,7 @@ async fn look_up<'a>(
         })
         .collect();
     let keys = serde_json::to_string(&keys).expect("texts and numbers always have a JSON form");
-    let (earliest, latest) = Filing::span(absences, batch);
+    let (earliest, latest) = filing::span(absences, batch);
     let known = sqlx::query(KNOWN)
         .bind(keys)
         .bind(earliest.as_millis())
@@ -118,43 +122,34 @@ async fn look_up<'a>(
         .fetch_all(&mut *connection)
         .await
         .map_err(failed)?;
-    let next_row = sqlx::query_scalar(NEXT_ROW).fetch_one(connection).await.map_err(failed)?;
-    let mut filing = Filing::new(absences, next_row);
+    let next_row: i64 = sqlx::query_scalar(NEXT_ROW).fetch_one(connection).await.map_err(failed)?;
+    let mut filing = Filing::new(absences, next_row..);
     for row in &known {
         let mut columns = Columns::of(row);
         let at: usize = columns.integer()?;
-        let (row, received_at) = (columns.take()?, columns.timestamp()?);
-        let copy = columns.take::<i64>()? != 0;
+        let (row, received_at, copy) = (columns.integer()?, columns.timestamp()?, columns.flag()?);
         filing.found(batch[at], row, received_at, copy);
     }
     Ok(filing)
+}
+
+async fn note(connection: &mut SqliteConnection, absence: Absence) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO absences (began_at, ended_at) VALUES (?1, ?2)")
+        .bind(absence.began.as_millis())
+        .bind(absence.ended.as_millis())
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 async fn write(
     connection: &mut SqliteConnection,
     packets: &[PacketRow<'_>],
     receptions: &[ReceptionRow<'_>],
-    absence: Option<Absence>,
 ) -> Result<(), sqlx::Error> {
-    if let Some(Absence { began, ended }) = absence {
-        sqlx::query("INSERT INTO absences (began_at, ended_at) VALUES (?1, ?2)")
-            .bind(began.as_millis())
-            .bind(ended.as_millis())
-            .execute(&mut *connection)
-            .await?;
-    }
+    let Histories { positions, readings, messages, links } = Histories::of(packets);
     insert(connection, packets).await?;
     insert(connection, receptions).await?;
-    let mut positions = Vec::new();
-    let mut readings = Vec::new();
-    let mut messages = Vec::new();
-    let mut links = Vec::new();
-    for &PacketRow(row, Report { patch, links: observed, .. }) in packets {
-        positions.extend(patch.position.as_ref().map(|said| PositionRow(row, &patch.node, said)));
-        readings.extend(patch.telemetry.as_ref().map(|said| ReadingsRow(row, &patch.node, said)));
-        messages.extend(patch.message.as_deref().map(|said| MessageRow(row, said)));
-        links.extend(observed.iter().map(|link| ObservedRow(row, patch.heard, link)));
-    }
     insert(connection, &positions).await?;
     insert(connection, &readings).await?;
     insert(connection, &messages).await?;

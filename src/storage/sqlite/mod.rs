@@ -1,13 +1,10 @@
 //! `SQLite`: one file, one writer, readers that never wait for it.
 
-mod columns;
 mod commit;
 mod continuation;
-mod history;
 mod insert;
 mod migrations;
-mod nodes;
-mod rows;
+mod read;
 
 use std::{
     fs::{File, TryLockError},
@@ -24,10 +21,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use self::columns::Columns;
 use super::{
     HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow,
     filing::{Absence, Absences},
+    sql::{columns::Columns, history},
 };
 use crate::domain::{Continuation, Filed, Message, Position, Report, Timestamp};
 
@@ -84,7 +81,7 @@ impl SqliteStore {
             .pragma("wal_autocheckpoint", "8000")
             .pragma("temp_store", "MEMORY");
         let writer = only_connection(writing).await.map_err(failed)?;
-        migrations::run(&writer, path).await?;
+        migrations::run(&writer, &path.display().to_string()).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)
@@ -102,7 +99,7 @@ impl SqliteStore {
     pub(super) async fn in_memory(forget_after: Duration) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
         let only = only_connection(options).await.map_err(failed)?;
-        migrations::run(&only, Path::new(":memory:")).await?;
+        migrations::run(&only, ":memory:").await?;
         Self::start(only.clone(), only, forget_after).await
     }
 
@@ -150,12 +147,10 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, since: Timestamp, messages: u32) -> Result<Loaded, StoreError> {
-        let nodes = nodes::heard_since(&self.readers, since).await?;
-        let newest =
-            HistoryQuery { node: None, from: None, to: None, limit: messages, cursor: None };
+        let nodes = read::heard_since(&self.readers, since).await?;
         let mut messages = match messages {
             0 => Vec::new(),
-            _ => history::messages(&self.readers, &newest).await?.records,
+            _ => read::page(&self.readers, history::newest_messages(messages)).await?.records,
         };
         messages.reverse();
         Ok(Loaded { nodes, messages })
@@ -170,19 +165,19 @@ impl Store for SqliteStore {
     }
 
     async fn positions(&self, query: &HistoryQuery) -> Result<Page<Position>, StoreError> {
-        history::positions(&self.readers, query).await
+        read::page(&self.readers, history::positions(query)).await
     }
 
     async fn telemetry(&self, query: &HistoryQuery) -> Result<Page<TelemetryRow>, StoreError> {
-        history::telemetry(&self.readers, query).await
+        read::page(&self.readers, history::telemetry(query)).await
     }
 
     async fn messages(&self, query: &HistoryQuery) -> Result<Page<Message>, StoreError> {
-        history::messages(&self.readers, query).await
+        read::page(&self.readers, history::messages(query)).await
     }
 
     async fn links(&self, query: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
-        history::links(&self.readers, query).await
+        read::page(&self.readers, history::links(query)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

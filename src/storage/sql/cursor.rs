@@ -1,33 +1,35 @@
 //! Where a page of a history ended.
 
-use super::{HistoryQuery, StoreError};
-use crate::domain::Timestamp;
+use crate::{
+    domain::Timestamp,
+    storage::{HistoryQuery, StoreError},
+};
 
 /// The last record of a page: histories are sorted by time and then by row, both falling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cursor {
-    pub(super) time: i64,
-    pub(super) row: i64,
+pub(in crate::storage) struct Cursor {
+    pub(in crate::storage) time: i64,
+    pub(in crate::storage) row: i64,
 }
 
 /// What a history query asks of an index on (time, row), with every bound filled in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(in crate::storage) struct Span {
     /// The earliest time wanted.
-    pub(super) first: i64,
+    pub(in crate::storage) first: i64,
     /// The latest time wanted.
-    pub(super) last: i64,
+    pub(in crate::storage) last: i64,
     /// Only what is sorted after this.
-    pub(super) after: Cursor,
+    pub(in crate::storage) after: Cursor,
     /// How many records make a page.
-    pub(super) limit: usize,
+    pub(in crate::storage) limit: usize,
 }
 
 impl Cursor {
     /// Sorted before every record.
     const START: Self = Self { time: i64::MAX, row: i64::MAX };
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::storage) fn parse(text: &str) -> Option<Self> {
         let (time, row) = text.split_once('.')?;
         let cursor = Self { time: time.parse().ok()?, row: row.parse().ok()? };
         (cursor.to_string() == text).then_some(cursor)
@@ -42,7 +44,7 @@ impl std::fmt::Display for Cursor {
 
 impl Span {
     /// The span that `query` asks for.
-    pub(super) fn of(query: &HistoryQuery) -> Result<Self, StoreError> {
+    pub(in crate::storage) fn of(query: &HistoryQuery) -> Result<Self, StoreError> {
         let after = match &query.cursor {
             Some(text) => Cursor::parse(text).ok_or(StoreError::InvalidCursor)?,
             None => Cursor::START,
@@ -57,7 +59,7 @@ impl Span {
     }
 
     /// How many rows to read: one more than a page tells whether another page follows.
-    pub(super) fn rows(&self) -> i64 {
+    pub(in crate::storage) fn rows(&self) -> i64 {
         i64::try_from(self.limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
     }
 }

@@ -1,75 +1,102 @@
 //! Reading rows, column by column, in the order of the statement.
 
-use sqlx::{Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
-
-use super::failed;
 use crate::{
     domain::{Network, NodeId, Place, Position, Stamp, Timestamp},
     storage::StoreError,
 };
 
+/// A row of a database. NULL is none.
+pub(in crate::storage) trait Cells {
+    fn integer(&self, at: usize) -> Result<Option<i64>, StoreError>;
+    fn number(&self, at: usize) -> Result<Option<f64>, StoreError>;
+    fn text(&self, at: usize) -> Result<Option<&str>, StoreError>;
+    fn flag(&self, at: usize) -> Result<Option<bool>, StoreError>;
+}
+
 /// The columns of a row that are not read yet.
-pub(super) struct Columns<'r> {
-    row: &'r SqliteRow,
+pub(in crate::storage) struct Columns<'r, R> {
+    row: &'r R,
     next: usize,
 }
 
-impl<'r> Columns<'r> {
-    pub(super) fn of(row: &'r SqliteRow) -> Self {
+impl<'r, R: Cells> Columns<'r, R> {
+    pub(in crate::storage) fn of(row: &'r R) -> Self {
         Self { row, next: 0 }
     }
 
-    /// The next column.
-    pub(super) fn take<T: Decode<'r, Sqlite> + Type<Sqlite>>(&mut self) -> Result<T, StoreError> {
-        let at = self.next;
-        self.next += 1;
-        self.row.try_get(at).map_err(failed)
-    }
-
-    /// Passes over columns that are NULL together.
+    /// Passes over columns.
     pub(super) fn skip(&mut self, columns: usize) {
         self.next += columns;
     }
 
+    /// The next column, read by `read`.
+    fn next<T>(
+        &mut self,
+        read: impl Fn(&'r R, usize) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let at = self.next;
+        self.next += 1;
+        read(self.row, at)
+    }
+
+    /// The next column, which is not NULL.
+    fn known<T>(
+        &mut self,
+        read: impl Fn(&'r R, usize) -> Result<Option<T>, StoreError>,
+    ) -> Result<T, StoreError> {
+        let at = self.next;
+        self.next(read)?.ok_or_else(|| corrupt("column", format!("{at} is NULL")))
+    }
+
     /// An integer that has to fit into `T`.
-    pub(super) fn integer<T: TryFrom<i64>>(&mut self) -> Result<T, StoreError> {
-        fit(self.take()?)
+    pub(in crate::storage) fn integer<T: TryFrom<i64>>(&mut self) -> Result<T, StoreError> {
+        fit(self.known(R::integer)?)
     }
 
     /// An integer that has to fit into `T`, or NULL.
-    pub(super) fn optional_integer<T: TryFrom<i64>>(&mut self) -> Result<Option<T>, StoreError> {
-        self.take::<Option<i64>>()?.map(fit).transpose()
+    pub(in crate::storage) fn optional_integer<T: TryFrom<i64>>(
+        &mut self,
+    ) -> Result<Option<T>, StoreError> {
+        self.next(R::integer)?.map(fit).transpose()
     }
 
     /// A number that was written with single precision.
     pub(super) fn single(&mut self) -> Result<Option<f32>, StoreError> {
         #[expect(clippy::cast_possible_truncation, reason = "it was an f32 when it was written")]
-        Ok(self.take::<Option<f64>>()?.map(|number| number as f32))
+        Ok(self.next(R::number)?.map(|number| number as f32))
+    }
+
+    pub(super) fn str(&mut self) -> Result<&'r str, StoreError> {
+        self.known(R::text)
     }
 
     pub(super) fn text(&mut self) -> Result<Box<str>, StoreError> {
-        self.take::<&str>().map(Into::into)
+        self.str().map(Into::into)
     }
 
     pub(super) fn optional_text(&mut self) -> Result<Option<Box<str>>, StoreError> {
-        self.take::<Option<&str>>().map(|text| text.map(Into::into))
+        self.next(R::text).map(|text| text.map(Into::into))
     }
 
-    pub(super) fn timestamp(&mut self) -> Result<Timestamp, StoreError> {
-        self.take().map(Timestamp::from_millis)
+    pub(in crate::storage) fn flag(&mut self) -> Result<bool, StoreError> {
+        self.known(R::flag)
+    }
+
+    pub(in crate::storage) fn timestamp(&mut self) -> Result<Timestamp, StoreError> {
+        self.known(R::integer).map(Timestamp::from_millis)
     }
 
     pub(super) fn optional_timestamp(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        self.take::<Option<i64>>().map(|millis| millis.map(Timestamp::from_millis))
+        self.next(R::integer).map(|millis| millis.map(Timestamp::from_millis))
     }
 
     pub(super) fn node_id(&mut self) -> Result<NodeId, StoreError> {
-        let text: &str = self.take()?;
+        let text = self.str()?;
         text.parse().ok().ok_or_else(|| corrupt("node id", text))
     }
 
     pub(super) fn network(&mut self) -> Result<Network, StoreError> {
-        let name: &str = self.take()?;
+        let name = self.str()?;
         Network::named(name).ok_or_else(|| corrupt("network", name))
     }
 
@@ -81,8 +108,8 @@ impl<'r> Columns<'r> {
     }
 
     /// What follows the time of a position or of readings: heard and own clock.
-    pub(super) fn stamp(&mut self, time: Timestamp) -> Result<Stamp, StoreError> {
-        Ok(Stamp { time, heard: self.timestamp()?, own_clock: self.take::<i64>()? != 0 })
+    fn stamp(&mut self, time: Timestamp) -> Result<Stamp, StoreError> {
+        Ok(Stamp { time, heard: self.timestamp()?, own_clock: self.flag()? })
     }
 
     /// What follows the time of a position.
@@ -104,6 +131,6 @@ fn fit<T: TryFrom<i64>>(integer: i64) -> Result<T, StoreError> {
 }
 
 /// A value that this program cannot have written.
-pub(super) fn corrupt(what: &'static str, value: impl Into<String>) -> StoreError {
+pub(in crate::storage) fn corrupt(what: &'static str, value: impl Into<String>) -> StoreError {
     StoreError::Corrupt { what, value: value.into() }
 }

@@ -8,8 +8,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::StoreError;
-use crate::domain::{Link, Links, Metric, NodeId, Section, Stamp, Telemetry, Timestamp};
+use crate::{
+    domain::{Link, Links, Metric, NodeId, Section, Stamp, Telemetry, Timestamp},
+    storage::StoreError,
+};
 
 const SECTIONS: [Section; 8] = [
     Section::Device,

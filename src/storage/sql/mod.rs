@@ -1,0 +1,10 @@
+//! What the databases share: rows as they are written, columns as they are read, and the
+//! questions about histories. Every statement here means the same in each of them.
+
+pub(super) mod columns;
+pub(super) mod cursor;
+pub(super) mod history;
+pub(super) mod migrations;
+pub(super) mod nodes;
+pub(super) mod rows;
+mod state;
