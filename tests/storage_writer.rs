@@ -32,13 +32,18 @@ use tokio_util::sync::CancellationToken;
 enum Event {
     Committed(usize),
     Failed,
+    Rejected(usize),
+    SetAside(u64),
     Settled(u64, Outcome),
 }
 
-/// A store that fails as often as it is told. Even packet ids are packets, odd ones receptions.
+/// A store that fails as often as it is told, and rejects some packets for good. Even packet ids
+/// are packets, odd ones receptions.
 #[derive(Default)]
 struct FakeStore {
     failures: AtomicUsize,
+    poisonous: Vec<u64>,
+    quarantine_failures: AtomicUsize,
     log: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -47,9 +52,18 @@ impl FakeStore {
         Arc::new(Self { failures: times.into(), ..Self::default() })
     }
 
+    fn rejecting(poisonous: &[u64]) -> Arc<Self> {
+        Arc::new(Self { poisonous: poisonous.to_vec(), ..Self::default() })
+    }
+
     fn events(&self) -> Vec<Event> {
         self.log.lock().unwrap().clone()
     }
+}
+
+/// Takes one away.
+fn is_one_left(count: &AtomicUsize) -> bool {
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 fn fate(id: u64) -> Filed {
@@ -61,17 +75,26 @@ impl Store for FakeStore {
     async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError> {
         // Gives others their turn, as a real commit does.
         tokio::task::yield_now().await;
-        let fails = self
-            .failures
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-            .is_ok();
+        let fails = is_one_left(&self.failures);
         let mut log = self.log.lock().unwrap();
         if fails {
             log.push(Event::Failed);
             return Err(StoreError::Unavailable("the disk is full".into()));
         }
+        if batch.iter().any(|report| self.poisonous.contains(&report.packet.key.id)) {
+            log.push(Event::Rejected(batch.len()));
+            return Err(StoreError::Rejected("it is poisonous".into()));
+        }
         log.push(Event::Committed(batch.len()));
         Ok(batch.iter().map(|report| fate(report.packet.key.id)).collect())
+    }
+
+    async fn quarantine(&self, report: &Report, reason: &str) -> Result<bool, StoreError> {
+        assert_eq!(reason, "it is poisonous");
+        let fails = is_one_left(&self.quarantine_failures);
+        let event = if fails { Event::Failed } else { Event::SetAside(report.packet.key.id) };
+        self.log.lock().unwrap().push(event);
+        if fails { Err(StoreError::Rejected("even that".into())) } else { Ok(true) }
     }
 
     async fn load(&self, _: Timestamp, _: u32) -> Result<Loaded, StoreError> {
@@ -225,7 +248,7 @@ async fn jobs_are_settled_in_order_and_only_after_their_commit() {
                 let reports = settled.iter().filter(|id| **id % 3 != 2).count();
                 assert!(reports <= committed, "{id} was acknowledged before it was stored");
             }
-            Event::Failed => panic!("nothing was to fail"),
+            other => panic!("{other:?} was not to be"),
         }
     }
     assert_eq!(settled, (0..2_500).collect::<Vec<_>>());
@@ -330,4 +353,68 @@ async fn what_is_stored_is_acknowledged_even_when_nobody_listens() {
     writer.run().await.unwrap();
     let settled = Event::Settled(2, Outcome::Filed(Filed::Packet));
     assert_eq!(store.events(), [Event::Committed(1), settled]);
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_is_found_and_set_aside_and_the_rest_is_stored_in_order() {
+    let poisonous = [3, 4, 99];
+    let (mut desk, writer) = desk(FakeStore::rejecting(&poisonous));
+    for id in 0..100 {
+        desk.brings(id);
+    }
+    let (jobs, _) = mpsc::channel(1);
+    drop(std::mem::replace(&mut desk.jobs, jobs));
+    writer.run().await.unwrap();
+
+    // The first half comes before the second, whichever of them is at fault.
+    let (mut on_disk, mut settled) = (0, Vec::new());
+    for event in desk.store.events() {
+        match event {
+            Event::Committed(reports) => on_disk += u64::try_from(reports).unwrap(),
+            Event::SetAside(id) => {
+                assert_eq!(id, on_disk, "it is set aside in its turn");
+                on_disk += 1;
+            }
+            Event::Settled(id, outcome) => {
+                assert!(on_disk == 100, "{id} was acknowledged before all of it was on disk");
+                let expected = if poisonous.contains(&id) {
+                    Outcome::Quarantined
+                } else {
+                    Outcome::Filed(fate(id))
+                };
+                assert_eq!(outcome, expected, "{id}");
+                settled.push(id);
+            }
+            Event::Rejected(_) => {}
+            Event::Failed => panic!("nothing was to fail"),
+        }
+    }
+    assert_eq!(settled, (0..100).collect::<Vec<_>>());
+    let sound = (0..100).filter(|id| !poisonous.contains(id) && fate(*id) == Filed::Packet);
+    assert_eq!(desk.handed_on(), sound.map(|id| report(id).patch).collect::<Vec<_>>());
+    assert_eq!(*desk.trouble.borrow(), None, "the database is well");
+    let text = desk.scrape();
+    assert!(text.contains("geocast_commit_failures_total 0\n"), "{text}");
+}
+
+#[tokio::test]
+async fn what_cannot_even_be_set_aside_waits_for_the_database() {
+    let store = FakeStore::rejecting(&[2]);
+    store.quarantine_failures.store(2, Ordering::SeqCst);
+    let (mut desk, writer) = desk(Arc::clone(&store));
+    desk.brings(2);
+    let watch = async move {
+        desk.trouble.wait_for(Option::is_some).await.unwrap();
+        assert!(desk.trouble.borrow().as_deref().is_some_and(|said| said.contains("even that")));
+        drop(desk);
+    };
+    together(writer, watch).await.unwrap();
+    let expected = [
+        Event::Rejected(1),
+        Event::Failed,
+        Event::Failed,
+        Event::SetAside(2),
+        Event::Settled(2, Outcome::Quarantined),
+    ];
+    assert_eq!(store.events(), expected);
 }

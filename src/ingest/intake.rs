@@ -20,7 +20,7 @@ pub trait Decode: Send + Sync {
 /// Turns MQTT messages into jobs, wherever they come from.
 ///
 /// What it counts adds up: packets received are receptions stored and packets refused, a copy
-/// that was stored before being refused as a duplicate.
+/// that was stored before being refused as a duplicate, and one that was set aside as quarantined.
 #[derive(Clone)]
 pub struct Intake {
     decoder: Arc<dyn Decode>,
@@ -77,8 +77,10 @@ impl Intake {
     ) -> Job {
         let metrics = Arc::clone(&self.metrics);
         let settle = Box::new(move |outcome| {
-            if outcome == Outcome::Filed(Filed::Duplicate) {
-                metrics.refused(Refusal::Duplicate);
+            match outcome {
+                Outcome::Filed(Filed::Duplicate) => metrics.refused(Refusal::Duplicate),
+                Outcome::Quarantined => metrics.refused(Refusal::Quarantined),
+                Outcome::Filed(Filed::Packet | Filed::Reception) | Outcome::Refused => {}
             }
             acknowledge();
         });

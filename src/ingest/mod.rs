@@ -46,11 +46,14 @@ pub enum Refusal {
     /// The same gateway's copy of the same packet is stored already.
     #[error("stored already")]
     Duplicate,
+    /// The database refuses it for what it says, so it was set aside there.
+    #[error("set aside")]
+    Quarantined,
 }
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UnknownTopic,
         Self::Malformed,
         Self::NoKey,
@@ -59,6 +62,7 @@ impl Refusal {
         Self::BadPosition,
         Self::PrecisionZero,
         Self::Duplicate,
+        Self::Quarantined,
     ];
 
     /// The label in the metrics.
@@ -72,6 +76,7 @@ impl Refusal {
             Self::BadPosition => "bad_position",
             Self::PrecisionZero => "precision_zero",
             Self::Duplicate => "duplicate",
+            Self::Quarantined => "quarantined",
         }
     }
 }

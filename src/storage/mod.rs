@@ -5,6 +5,7 @@ mod filing;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod metrics;
+mod quarantine;
 mod sql;
 mod sqlite;
 mod writer;
@@ -28,6 +29,10 @@ pub enum StoreError {
     /// The database cannot be reached, opened, read or written now; trying again may help.
     #[error("database unavailable: {0}")]
     Unavailable(String),
+    /// The database is well and refuses what it was given, for what that says; trying again does
+    /// not help.
+    #[error("the database refuses it: {0}")]
+    Rejected(String),
     /// The database holds what this program cannot read.
     #[error("database holds an unreadable {what}: {value}")]
     Corrupt {
@@ -117,6 +122,11 @@ pub trait Store: Send + Sync {
     /// in the first copy of each packet, in the order of the batch; that of a node silent for as
     /// long as nodes are remembered starts anew, as it does in the world.
     async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError>;
+
+    /// Sets a report aside that [`commit`](Self::commit) rejects, with the reason, and says
+    /// whether nothing of its packet was there before. Idempotent: the same copy is kept once.
+    /// What is set aside is limited in number and size; the oldest go.
+    async fn quarantine(&self, report: &Report, reason: &str) -> Result<bool, StoreError>;
 
     /// The nodes heard at or after `since`, and the newest `messages` messages.
     async fn load(&self, since: Timestamp, messages: u32) -> Result<Loaded, StoreError>;

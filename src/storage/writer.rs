@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Committed, Metrics, Store, StoreError};
-use crate::domain::{Filed, Patch, Report, Timestamp};
+use crate::domain::{Filed, PacketKey, Patch, Report, Timestamp};
 
 /// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
 const MOST_JOBS: usize = 1000;
@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub enum Outcome {
     /// It is on disk.
     Filed(Filed),
+    /// The database refuses it for what it says: it is on disk all the same, set aside.
+    Quarantined,
     /// There was nothing to store: the message was refused before.
     Refused,
 }
@@ -81,60 +83,119 @@ impl Writer {
             self.waiting_since.send_replace(batch.iter().find_map(arrived));
             let reports: Vec<&Report> =
                 batch.iter().filter_map(|job| job.report.as_ref()).collect();
-            let filed = self.commit(&reports).await?;
+            let outcomes = self.store(&reports).await?;
             self.measure(&batch);
             // The world first: whoever has seen an acknowledgement finds on the map what it is for.
-            let patches = self.news(&batch, &filed);
+            let patches = self.news(&batch, &outcomes);
             let news = (Instant::now(), patches);
             if !news.1.is_empty() && self.committed.send(news).await.is_err() {
                 info!("nobody listens to what is committed any more");
             }
-            settle(&mut batch, filed);
+            settle(&mut batch, outcomes);
             self.waiting_since.send_replace(None);
         }
         Ok(())
     }
 
-    /// Commits, again and again if need be.
+    /// Puts every report on disk. Where the database refuses a batch for what it says, the halves
+    /// are tried in order, down to the reports that are to blame: those are set aside.
+    async fn store(&self, reports: &[&Report]) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(reports.len());
+        // Next on top.
+        let mut parts = vec![reports];
+        while let Some(part) = parts.pop() {
+            match (self.commit(part).await, part) {
+                (Ok(filed), _) => outcomes.extend(filed.into_iter().map(Outcome::Filed)),
+                (Err(StoreError::Rejected(reason)), [guilty]) => {
+                    self.set_aside(guilty, &reason).await?;
+                    outcomes.push(Outcome::Quarantined);
+                }
+                (Err(StoreError::Rejected(_)), _) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Commits, again and again if need be. An error that can be the fault of a report comes back
+    /// at once.
     async fn commit(&self, reports: &[&Report]) -> Result<Vec<Filed>, StoreError> {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pause = FIRST_PAUSE;
-        let mut give_up_at = None;
+        let mut patience = Patience::default();
         loop {
             let begun = Instant::now();
-            let error = match self.store.commit(reports).await {
+            match self.store.commit(reports).await {
                 Ok(filed) => {
                     self.metrics.commits.inc();
                     self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
                     let count = u32::try_from(reports.len()).unwrap_or(u32::MAX);
                     self.metrics.commit_reports.observe(f64::from(count));
-                    if self.trouble.send_replace(None).is_some() {
-                        info!("the database takes what is stored again");
-                    }
+                    self.is_well();
                     return Ok(filed);
                 }
-                Err(error) => error,
-            };
-            self.metrics.commit_failures.inc();
-            let waiting = reports.len();
-            warn!(%error, waiting, "could not store {waiting} messages, trying again: {error}");
-            self.trouble.send_replace(Some(error.to_string()));
-            if self.stop.is_cancelled() {
-                let give_up_at = *give_up_at.get_or_insert_with(|| Instant::now() + self.grace);
-                if Instant::now() >= give_up_at {
-                    return Err(error);
+                Err(rejected @ StoreError::Rejected(_)) => {
+                    self.is_well();
+                    return Err(rejected);
                 }
-                sleep(pause.min(give_up_at - Instant::now())).await;
-            } else {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = self.stop.cancelled() => {}
-                }
+                Err(error) => self.wait(&mut patience, error, reports.len()).await?,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Sets a report aside, again and again if need be.
+    async fn set_aside(&self, report: &Report, reason: &str) -> Result<(), StoreError> {
+        let mut patience = Patience::default();
+        let is_new = loop {
+            match self.store.quarantine(report, reason).await {
+                Ok(is_new) => break is_new,
+                Err(error) => self.wait(&mut patience, error, 1).await?,
+            }
+        };
+        self.is_well();
+        if is_new {
+            let PacketKey { sender, id, .. } = &report.packet.key;
+            let port = report.packet.port;
+            warn!(reason, "set packet {id} of {sender} on port {port} aside: {reason}");
+        }
+        Ok(())
+    }
+
+    fn is_well(&self) {
+        if self.trouble.send_replace(None).is_some() {
+            info!("the database takes what is stored again");
+        }
+    }
+
+    /// Says what is wrong and waits for the next attempt; gives the error back when there is none.
+    async fn wait(
+        &self,
+        patience: &mut Patience,
+        error: StoreError,
+        waiting: usize,
+    ) -> Result<(), StoreError> {
+        self.metrics.commit_failures.inc();
+        warn!(%error, waiting, "could not store {waiting} messages, trying again: {error}");
+        self.trouble.send_replace(Some(error.to_string()));
+        let Patience { pause, give_up_at } = patience;
+        if self.stop.is_cancelled() {
+            let give_up_at = *give_up_at.get_or_insert_with(|| Instant::now() + self.grace);
+            if Instant::now() >= give_up_at {
+                return Err(error);
+            }
+            sleep((*pause).min(give_up_at - Instant::now())).await;
+        } else {
+            tokio::select! {
+                () = sleep(*pause) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        Ok(())
     }
 
     /// How long the messages of a committed batch took to get there.
@@ -147,31 +208,43 @@ impl Writer {
     }
 
     /// What the new packets of a committed batch say, in order.
-    fn news(&self, batch: &[Job], filed: &[Filed]) -> Vec<Patch> {
+    fn news(&self, batch: &[Job], outcomes: &[Outcome]) -> Vec<Patch> {
         let reports = batch.iter().filter_map(|job| job.report.as_ref());
         let mut patches = Vec::new();
-        for (report, filed) in reports.zip(filed) {
-            match filed {
-                Filed::Packet => {
+        for (report, outcome) in reports.zip(outcomes) {
+            match outcome {
+                Outcome::Filed(Filed::Packet) => {
                     self.metrics.packets_stored.inc();
                     self.metrics.receptions_stored.inc();
                     patches.push(report.patch.clone());
                 }
-                Filed::Reception => {
+                Outcome::Filed(Filed::Reception) => {
                     self.metrics.receptions_stored.inc();
                 }
-                Filed::Duplicate => {}
+                Outcome::Filed(Filed::Duplicate) | Outcome::Quarantined | Outcome::Refused => {}
             }
         }
         patches
     }
 }
 
+/// How often something has failed so far.
+struct Patience {
+    pause: Duration,
+    /// None before the server was asked to stop.
+    give_up_at: Option<Instant>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { pause: FIRST_PAUSE, give_up_at: None }
+    }
+}
+
 /// Acknowledges every job, in order.
-fn settle(batch: &mut Vec<Job>, filed: Vec<Filed>) {
-    let mut filed = filed.into_iter();
+fn settle(batch: &mut Vec<Job>, outcomes: Vec<Outcome>) {
+    let mut outcomes = outcomes.into_iter();
     for Job { report, settle, .. } in batch.drain(..) {
-        let outcome = report.and_then(|_| filed.next()).map_or(Outcome::Refused, Outcome::Filed);
-        settle(outcome);
+        settle(report.and_then(|_| outcomes.next()).unwrap_or(Outcome::Refused));
     }
 }

@@ -6,6 +6,7 @@ mod file;
 mod histories;
 mod model;
 mod packets;
+mod poison;
 mod reports;
 mod states;
 

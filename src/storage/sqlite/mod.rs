@@ -4,6 +4,7 @@ mod commit;
 mod continuation;
 mod insert;
 mod migrations;
+mod quarantine;
 mod read;
 
 use std::{
@@ -15,9 +16,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::ConnectOptions as _;
 use sqlx::{
-    SqlitePool,
+    ConnectOptions as _, SqlitePool,
+    error::DatabaseError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -59,6 +60,7 @@ struct Journal {
 impl SqliteStore {
     /// Opens the database in this file, which is created if the directory is there.
     pub(super) async fn open(path: &Path, forget_after: Duration) -> Result<Self, StoreError> {
+        let path = &real(path);
         let lock = lock(path)?;
         let failed = |error: sqlx::Error| StoreError::Open {
             path: path.display().to_string(),
@@ -146,6 +148,10 @@ impl Store for SqliteStore {
         self.commit_batch(batch).await
     }
 
+    async fn quarantine(&self, report: &Report, reason: &str) -> Result<bool, StoreError> {
+        self.set_aside(report, reason).await
+    }
+
     async fn load(&self, since: Timestamp, messages: u32) -> Result<Loaded, StoreError> {
         let nodes = read::heard_since(&self.readers, since).await?;
         let mut messages = match messages {
@@ -199,6 +205,17 @@ impl Store for SqliteStore {
     }
 }
 
+/// The path of the file itself, where links lead to it: there lie the files beside it, too. One
+/// that is not there yet is created where its path says.
+fn real(path: &Path) -> PathBuf {
+    let made = || {
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(parent.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(made).unwrap_or_else(|| path.to_owned())
+}
+
 /// Takes the lock that says that this process, and no other, writes the database at `path`.
 ///
 /// It is a file of its own beside the database: closing any handle on the database itself would
@@ -213,6 +230,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
     if path.is_dir() {
         return Err(refuse("it is a directory".to_owned()));
+    }
+    if path.is_symlink() {
+        return Err(refuse("it is a link to a file that is not there".to_owned()));
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
@@ -249,6 +269,22 @@ fn failed(error: sqlx::Error) -> StoreError {
         sqlx::Error::ColumnDecode { index, source } => {
             StoreError::Corrupt { what: "column", value: format!("{index}: {source}") }
         }
+        sqlx::Error::Database(error) if is_about_a_value(&*error) => {
+            StoreError::Rejected(error.message().to_owned())
+        }
+        sqlx::Error::Encode(error) => StoreError::Rejected(error.to_string()),
         error => StoreError::Unavailable(error.to_string()),
     }
+}
+
+/// Whether an error is about what a statement was given, and not about the database.
+fn is_about_a_value(error: &dyn DatabaseError) -> bool {
+    const TOO_BIG: u8 = 18;
+    // What a trigger raises is a constraint, too.
+    const CONSTRAINT: u8 = 19;
+    const MISMATCH: u8 = 20;
+    let extended = error.code().and_then(|code| code.parse::<i32>().ok());
+    // The kind of a result code is its lowest byte.
+    let kind = extended.map(|code| code.to_le_bytes()[0]);
+    kind.is_some_and(|kind| matches!(kind, TOO_BIG | CONSTRAINT | MISMATCH))
 }

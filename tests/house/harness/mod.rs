@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+pub(crate) mod database;
 pub(crate) mod event_source;
 pub(crate) mod gateway;
 pub(crate) mod geocast;
@@ -10,6 +11,7 @@ pub(crate) mod screen;
 
 use std::{path::PathBuf, time::Duration};
 
+pub(crate) use database::Database;
 pub(crate) use event_source::EventSource;
 pub(crate) use gateway::Gateway;
 pub(crate) use geocast::Geocast;

@@ -70,6 +70,10 @@ impl Store for NoStore {
         unimplemented!("the story commits")
     }
 
+    async fn quarantine(&self, _: &Report, _: &str) -> Result<bool, StoreError> {
+        unimplemented!("the story commits")
+    }
+
     async fn load(&self, _: Timestamp, _: u32) -> Result<Loaded, StoreError> {
         unimplemented!("the story loads")
     }
