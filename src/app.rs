@@ -25,16 +25,15 @@ use crate::{
     domain::{Clock, Lifetimes, World},
     http::{self, PageSettings, Rate, TickEncoder, Vital},
     ingest::{
-        self, Broker, ChannelKey, ChannelKeys, ConnectionState, Decoder, Intake, MqttSettings,
-        MqttSource, MqttUrl,
+        self, Broker, BrokerWatch, ChannelKey, ChannelKeys, ConnectionState, Decoder, Intake,
+        MqttSettings, MqttSource, MqttUrl,
     },
     rooms::Rooms,
-    storage::{self, Job, Store, Writer},
+    storage::{self, Job, Lag, Store, Writer},
 };
 
-/// Messages received and not committed yet. When full, ingest stops reading and the broker holds
-/// the rest.
-const JOBS: usize = 2000;
+/// Messages received and not committed yet in a demonstration.
+const DEMO_PENDING: usize = 2000;
 
 /// Commits that the world has not taken in yet. When full, storage waits.
 const COMMITTED: usize = 64;
@@ -62,6 +61,7 @@ struct Brokers {
     ca: Option<Vec<u8>>,
     topics: Vec<String>,
     client_id: String,
+    patience: Duration,
 }
 
 /// What makes a server.
@@ -70,6 +70,9 @@ struct Settings {
     database_url: String,
     source: Source,
     channel_keys: Vec<Secret<String>>,
+    /// Messages received and not committed yet. Beyond it ingest stops reading, and brokers hold
+    /// the rest.
+    max_pending: usize,
     map: Map,
 }
 
@@ -79,6 +82,8 @@ pub async fn serve(
     clock: Clock,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    // Each keeps one place for its next message.
+    let brokers = config.mqtt_url.len();
     let source = if config.mqtt_url.is_empty() {
         Source::Embedded { listen: config.broker_listen }
     } else {
@@ -88,6 +93,7 @@ pub async fn serve(
             ca: certificates(config.mqtt_ca.as_deref())?,
             topics: config.mqtt_topic,
             client_id: config.mqtt_client_id.unwrap_or_else(own_id),
+            patience: config.mqtt_timeout,
         })
     };
     let settings = Settings {
@@ -95,6 +101,7 @@ pub async fn serve(
         database_url: config.database_url,
         source,
         channel_keys: config.channel_key,
+        max_pending: (config.max_pending as usize).max(4 * brokers),
         map: config.map,
     };
     let mut rooms = Rooms::default();
@@ -113,6 +120,7 @@ pub async fn demo(
         database_url: "sqlite::memory:".to_owned(),
         source: Source::Embedded { listen: config.broker_listen },
         channel_keys: Vec::new(),
+        max_pending: DEMO_PENDING,
         map: config.map,
     };
     let mut rooms = Rooms::default();
@@ -182,7 +190,9 @@ impl Server {
 /// Opens every room of a server.
 async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Result<Server> {
     let mut registry = Registry::with_prefix("geocast");
-    let (jobs_in, jobs) = mpsc::channel(JOBS);
+    // One half waits while the other is being committed.
+    let most_jobs = settings.max_pending / 2;
+    let (jobs_in, jobs) = mpsc::channel(settings.max_pending - most_jobs);
     let (committed_in, committed) = mpsc::channel(COMMITTED);
 
     let store = storage::open(&settings.database_url, settings.map.forget_after).await?;
@@ -190,7 +200,8 @@ async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Re
     let listener = http::listen(settings.listen)
         .with_context(|| format!("cannot listen on --listen {}", settings.listen))?;
 
-    let (writer, mut vitals) = writer(&store, jobs, committed_in, rooms, &clock, &mut registry);
+    let (writer, mut vitals) =
+        writer(&store, (jobs, most_jobs), committed_in, rooms, &clock, &mut registry);
     rooms.open("storage", async move { Ok(writer.run().await?) });
     let keeper = Arc::clone(&store);
     rooms.open("broadcast", async move {
@@ -288,7 +299,7 @@ async fn world(
 /// The task that writes, and what is to be said of its health.
 fn writer(
     store: &Arc<dyn Store>,
-    jobs: mpsc::Receiver<Job>,
+    (jobs, most_jobs): (mpsc::Receiver<Job>, usize),
     committed: mpsc::Sender<storage::Committed>,
     rooms: &Rooms,
     clock: &Clock,
@@ -298,15 +309,15 @@ fn writer(
     metrics.register(registry);
     let (trouble, troubled) = watch::channel(None);
     let (waiting_since, waiting) = watch::channel(None);
-    let clock = clock.clone();
+    let lag = Lag::new(waiting, clock.clone());
+    registry.register_collector(Box::new(lag.clone()));
     let vitals = vec![
         Vital::new("storage", move || match troubled.borrow().clone() {
             None => Ok("commits".to_owned()),
             Some(trouble) => Err(trouble),
         }),
         Vital::new("ingest", move || {
-            let since = *waiting.borrow();
-            let lag = since.map(|since| clock.now().since(since)).unwrap_or_default();
+            let lag = lag.now();
             let text = format!("{} ms behind", lag.as_millis());
             if lag < MAX_LAG { Ok(text) } else { Err(text) }
         }),
@@ -314,6 +325,7 @@ fn writer(
     let writer = Writer {
         store: Arc::clone(store),
         jobs,
+        most_jobs,
         committed,
         trouble,
         waiting_since,
@@ -354,7 +366,7 @@ async fn listen_to(
             rooms.open("broker", async move { Ok(broker.run(stop).await?) });
             Ok(Some(address))
         }
-        Source::Brokers(Brokers { urls, ca, topics, client_id }) => {
+        Source::Brokers(Brokers { urls, ca, topics, client_id, patience }) => {
             let mut names = Vec::new();
             for url in &urls {
                 let url = MqttUrl::parse(url.expose().as_str())?;
@@ -368,16 +380,22 @@ async fn listen_to(
                 names.push(name.clone());
                 let mut settings = MqttSettings::new(url, topics.clone(), client_id);
                 settings.ca.clone_from(&ca);
+                settings.patience = patience;
                 let (state, states) = watch::channel(ConnectionState::Connecting);
+                let watching =
+                    BrokerWatch::new(&settings, Arc::clone(intake.metrics()), states.clone());
                 let stop = rooms.stop.clone();
-                let source = MqttSource::new(settings, intake.clone(), jobs.clone(), stop, state)
-                    .with_context(|| format!("cannot listen to --mqtt-url {name}"))?;
+                let source = MqttSource::new(settings, intake.clone(), jobs.clone(), stop, state);
+                let cannot = || format!("cannot listen to --mqtt-url {name}");
+                let (source, watching) =
+                    (source.with_context(cannot)?, watching.with_context(cannot)?);
                 vitals.push(Vital::new(name, move || match &*states.borrow() {
                     ConnectionState::Connected => Ok("connected".to_owned()),
                     state => Err(state.to_string()),
                 }));
+                let stop = rooms.stop.clone();
                 rooms.open("mqtt", async move {
-                    source.run().await;
+                    tokio::join!(source.run(), watching.run(stop));
                     Ok(())
                 });
             }

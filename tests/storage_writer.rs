@@ -156,6 +156,7 @@ fn desk(store: Arc<FakeStore>) -> (Desk, Writer) {
     let writer = Writer {
         store: Arc::<FakeStore>::clone(&store),
         jobs: job_queue,
+        most_jobs: 1000,
         committed: committed_in,
         trouble: trouble_in,
         waiting_since: watch::Sender::new(None),
@@ -216,6 +217,7 @@ fn report(id: u64) -> Report {
         reception: Reception {
             gateway: NodeId::Radio(8),
             arrived,
+            redelivered_since: None,
             snr_db: None,
             rssi_dbm: None,
             hop_start: None,

@@ -100,7 +100,8 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", env = "GEOCAST_MQTT_CA")]
     pub mqtt_ca: Option<PathBuf>,
 
-    /// What to subscribe to; may be given several times.
+    /// What to subscribe to; may be given several times. $share/GROUP/FILTER shares it out among
+    /// the servers that name the same group.
     #[arg(long, value_name = "FILTER", default_value = "msh/#", env = "GEOCAST_MQTT_TOPIC")]
     #[arg(value_parser = values::topic_filter, value_delimiter = ',')]
     pub mqtt_topic: Vec<String>,
@@ -115,6 +116,17 @@ pub struct Serve {
     #[arg(long, value_name = "NAME=BASE64", env = "GEOCAST_CHANNEL_KEY", value_delimiter = ',')]
     #[arg(value_parser = values::channel_key, hide_env_values = true)]
     pub channel_key: Vec<Secret<String>>,
+
+    /// How long a broker may leave a question unanswered before it is given up for a while.
+    #[arg(long, value_name = "SPAN", default_value = "10s", env = "GEOCAST_MQTT_TIMEOUT")]
+    #[arg(value_parser = values::patience)]
+    pub mqtt_timeout: Duration,
+
+    /// Messages received and not committed yet, at most: those that wait and those being
+    /// committed. Beyond it nothing is read, and brokers hold the rest.
+    #[arg(long, value_name = "COUNT", default_value_t = 2000, env = "GEOCAST_MAX_PENDING")]
+    #[arg(value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub max_pending: u32,
 
     /// Where the embedded broker listens; port 0 takes a free one. Only without --mqtt-url.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883")]

@@ -86,8 +86,24 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(allowed.to_owned()) }
 }
 
+/// MQTT counts it in whole seconds.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    let allowed = "a time span from 1s to 1h is needed";
+    let legal = Duration::from_secs(1)..=Duration::from_hours(1);
+    span(text).ok().filter(|span| legal.contains(span)).ok_or_else(|| allowed.to_owned())
+}
+
 /// MQTT 3.1.1 section 4.7: `+` and `#` stand alone in their level, and `#` only in the last.
+/// MQTT 5 section 4.8.2: a shared one has the name of its group in front, as `$share/GROUP/`.
 pub(super) fn topic_filter(text: &str) -> Result<String, String> {
+    if let Some(shared) = text.strip_prefix("$share/") {
+        return match shared.split_once('/') {
+            Some((group, filter)) if !group.is_empty() && !group.contains(['+', '#']) => {
+                topic_filter(filter).map(|_| text.to_owned())
+            }
+            _ => Err("a shared topic filter is needed, as in $share/GROUP/msh/#".to_owned()),
+        };
+    }
     let levels: Vec<_> = text.split('/').collect();
     let last = levels.len() - 1;
     let wild = |level: &str| level.contains(['+', '#']);
@@ -157,10 +173,14 @@ mod tests {
 
     #[test]
     fn topic_filters_follow_the_standard() {
-        for legal in ["msh/#", "#", "+", "msh/+/2/e/+/+", "a//b", "/"] {
+        for legal in ["msh/#", "#", "+", "msh/+/2/e/+/+", "a//b", "/", "$share/maps/msh/#"] {
             assert!(topic_filter(legal).is_ok(), "{legal}");
         }
         for illegal in ["", "msh/#/e", "msh+", "a/b#", "a\0"] {
+            assert!(topic_filter(illegal).is_err(), "{illegal}");
+        }
+        for illegal in ["$share/maps", "$share/maps/", "$share//msh/#", "$share/#/a", "$share/+/a"]
+        {
             assert!(topic_filter(illegal).is_err(), "{illegal}");
         }
     }

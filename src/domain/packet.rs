@@ -38,6 +38,9 @@ pub struct Reception {
     pub gateway: NodeId,
     /// When it came to this server.
     pub arrived: Timestamp,
+    /// Since when it may have come before, if the broker says that it delivers it again; none for
+    /// a first delivery.
+    pub redelivered_since: Option<Timestamp>,
     /// Signal to noise at the gateway, in dB.
     pub snr_db: Option<f32>,
     /// Signal strength at the gateway, in dBm.

@@ -39,6 +39,11 @@ impl Intake {
         &self.metrics
     }
 
+    /// The time now.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The job for one message that was received now. `acknowledge` is called once, when
     /// everything that the message says is on disk.
     pub fn job(
@@ -76,12 +81,14 @@ impl Intake {
         acknowledge: impl FnOnce() + Send + 'static,
     ) -> Job {
         let metrics = Arc::clone(&self.metrics);
+        let pending = metrics.pending();
         let settle = Box::new(move |outcome| {
             match outcome {
                 Outcome::Filed(Filed::Duplicate) => metrics.refused(Refusal::Duplicate),
                 Outcome::Quarantined => metrics.refused(Refusal::Quarantined),
                 Outcome::Filed(Filed::Packet | Filed::Reception) | Outcome::Refused => {}
             }
+            drop(pending);
             acknowledge();
         });
         Job { report, settle, arrived_at }

@@ -23,8 +23,20 @@ struct Connection {
 pub struct Metrics {
     received: Counter,
     refused: Family<Reason, Counter>,
+    pending: Gauge,
     connected: Family<Connection, Gauge>,
     reconnects: Family<Connection, Counter>,
+    sessions_lost: Family<Connection, Counter>,
+    broker_dropped: Family<Connection, Counter>,
+}
+
+/// One message that is received and not committed yet: counted until it is dropped.
+pub(super) struct Pending(Gauge);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Default for Metrics {
@@ -37,8 +49,11 @@ impl Default for Metrics {
         Self {
             received: Counter::default(),
             refused,
+            pending: Gauge::default(),
             connected: Family::default(),
             reconnects: Family::default(),
+            sessions_lost: Family::default(),
+            broker_dropped: Family::default(),
         }
     }
 }
@@ -53,6 +68,11 @@ impl Metrics {
             self.refused.clone(),
         );
         registry.register(
+            "packets_pending",
+            "MQTT messages received that wait for their commit or are being committed",
+            self.pending.clone(),
+        );
+        registry.register(
             "mqtt_connected",
             "Whether the connection to an MQTT broker is subscribed: 1 or 0",
             self.connected.clone(),
@@ -61,6 +81,16 @@ impl Metrics {
             "mqtt_reconnects",
             "Times that a lost connection to an MQTT broker came back",
             self.reconnects.clone(),
+        );
+        registry.register(
+            "mqtt_sessions_lost",
+            "Reconnects where the MQTT broker had not kept the session, and so no messages",
+            self.sessions_lost.clone(),
+        );
+        registry.register(
+            "mqtt_broker_dropped",
+            "Messages that the MQTT broker says it dropped, for any of its clients, since it is watched",
+            self.broker_dropped.clone(),
         );
     }
 
@@ -82,15 +112,36 @@ impl Metrics {
         self.refused.get_or_create(&Reason { reason: refusal.reason() }).inc();
     }
 
+    /// MQTT messages received and not committed yet.
+    pub fn packets_pending(&self) -> u64 {
+        u64::try_from(self.pending.get()).unwrap_or_default()
+    }
+
+    pub(super) fn pending(&self) -> Pending {
+        self.pending.inc();
+        Pending(self.pending.clone())
+    }
+
     pub(super) fn connected(&self, connection: &str, connected: bool) {
         let label = Connection { connection: connection.to_owned() };
         self.connected.get_or_create(&label).set(connected.into());
         // Made with the gauge, so that a connection that was never lost shows as zero.
         drop(self.reconnects.get_or_create(&label));
+        drop(self.sessions_lost.get_or_create(&label));
     }
 
     pub(super) fn reconnected(&self, connection: &str) {
         let label = Connection { connection: connection.to_owned() };
         self.reconnects.get_or_create(&label).inc();
+    }
+
+    pub(super) fn session_lost(&self, connection: &str) {
+        let label = Connection { connection: connection.to_owned() };
+        self.sessions_lost.get_or_create(&label).inc();
+    }
+
+    pub(super) fn broker_dropped(&self, connection: &str, messages: u64) {
+        let label = Connection { connection: connection.to_owned() };
+        self.broker_dropped.get_or_create(&label).inc_by(messages);
     }
 }

@@ -16,7 +16,8 @@ pub use intake::{Decode, Intake};
 pub use meshtastic::{ChannelKey, ChannelKeys, Decoder, InvalidChannelKey};
 pub use metrics::Metrics;
 pub use mqtt::{
-    ConnectionState, InvalidMqttUrl, MqttSettings, MqttSource, MqttUrl, SetupError, own_client_id,
+    BrokerWatch, ConnectionState, InvalidMqttUrl, MqttSettings, MqttSource, MqttUrl, SetupError,
+    own_client_id,
 };
 
 /// Why a message was not stored. Each costs one counter and one debug line.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::domain::{Filed, NodeId, PACKET_WINDOW, PacketKey, Report, Timestamp};
+use crate::domain::{Filed, NodeId, PACKET_WINDOW, PacketKey, Reception, Report, Timestamp};
 
 /// A shorter silence around a start is not noted: it ages packets as time does.
 const SHORTEST_ABSENCE: Duration = Duration::from_mins(1);
@@ -46,9 +46,14 @@ impl Absences {
         self.spans.push(absence);
     }
 
-    /// The earliest first copy that what arrives at `arrived` can be a further copy of.
-    pub(super) fn reach_back(&self, arrived: Timestamp) -> Timestamp {
-        let mut earliest = arrived.minus(PACKET_WINDOW);
+    /// The earliest first copy that `reception` can be a further copy of, or the same again.
+    ///
+    /// What a broker delivers again may have come and been stored at any time since its session
+    /// began, however long the connection was lost in between.
+    pub(super) fn reach_back(&self, reception: &Reception) -> Timestamp {
+        let Reception { arrived, redelivered_since, .. } = *reception;
+        let since = redelivered_since.map_or(arrived, |since| since.min(arrived));
+        let mut earliest = since.minus(PACKET_WINDOW);
         for absence in self.spans.iter().rev().filter(|absence| absence.ended <= arrived) {
             if absence.ended <= earliest {
                 break;
@@ -86,9 +91,9 @@ pub(super) struct Entry {
 
 /// The first copies that any of `batch` can be a further copy of were received between these.
 pub(super) fn span(absences: &Absences, batch: &[&Report]) -> (Timestamp, Timestamp) {
-    let arrived = || batch.iter().map(|report| report.reception.arrived);
-    let first = arrived().min().map(|first| absences.reach_back(first));
-    let last = arrived().max().map(|last| last.plus(PACKET_WINDOW));
+    let receptions = || batch.iter().map(|report| &report.reception);
+    let first = receptions().map(|reception| absences.reach_back(reception)).min();
+    let last = receptions().map(|reception| reception.arrived.plus(PACKET_WINDOW)).max();
     (first.unwrap_or_default(), last.unwrap_or_default())
 }
 
@@ -119,8 +124,8 @@ impl<'a, R: Iterator<Item = i64>> Filing<'a, R> {
     /// Decides what becomes of `report`.
     pub(super) fn file(&mut self, report: &'a Report) -> Entry {
         let Report { packet, reception, .. } = report;
-        let arrived = reception.arrived;
-        let (earliest, latest) = (self.absences.reach_back(arrived), arrived.plus(PACKET_WINDOW));
+        let earliest = self.absences.reach_back(reception);
+        let latest = reception.arrived.plus(PACKET_WINDOW);
         let known = self.packets.entry(&packet.key).or_default();
         let first_copy = known
             .iter()
@@ -130,7 +135,7 @@ impl<'a, R: Iterator<Item = i64>> Filing<'a, R> {
         let is_new = first_copy.is_none();
         let first_copy = first_copy.unwrap_or_else(|| {
             let row = self.rows.next().expect("there is a row for every report");
-            let first_copy = Known { row, received_at: arrived };
+            let first_copy = Known { row, received_at: reception.arrived };
             known.push(first_copy);
             first_copy
         });
@@ -153,9 +158,21 @@ mod tests {
         Timestamp::from_seconds(minute * 60)
     }
 
+    fn heard(at: u32) -> Reception {
+        Reception {
+            gateway: NodeId::Radio(1),
+            arrived: minute(at),
+            redelivered_since: None,
+            snr_db: None,
+            rssi_dbm: None,
+            hop_start: None,
+            hop_limit: None,
+        }
+    }
+
     #[test]
     fn without_absences_the_window_is_as_long_as_it_says() {
-        assert_eq!(Absences::default().reach_back(minute(100)), minute(85));
+        assert_eq!(Absences::default().reach_back(&heard(100)), minute(85));
     }
 
     #[test]
@@ -163,13 +180,25 @@ mod tests {
         let absent = |began, ended| Absence { began: minute(began), ended: minute(ended) };
         // Awake: 0-10, 70-75, 200 onwards.
         let absences = Absences::new(vec![absent(10, 70), absent(75, 200)]);
-        assert_eq!(absences.reach_back(minute(200)), minute(0));
-        assert_eq!(absences.reach_back(minute(202)), minute(2));
-        assert_eq!(absences.reach_back(minute(211)), minute(71));
-        assert_eq!(absences.reach_back(minute(215)), minute(200));
-        assert_eq!(absences.reach_back(minute(300)), minute(285));
+        assert_eq!(absences.reach_back(&heard(200)), minute(0));
+        assert_eq!(absences.reach_back(&heard(202)), minute(2));
+        assert_eq!(absences.reach_back(&heard(211)), minute(71));
+        assert_eq!(absences.reach_back(&heard(215)), minute(200));
+        assert_eq!(absences.reach_back(&heard(300)), minute(285));
         // A clock that went back: what is yet to come was no absence.
-        assert_eq!(absences.reach_back(minute(100)), minute(85));
+        assert_eq!(absences.reach_back(&heard(100)), minute(85));
+    }
+
+    #[test]
+    fn what_is_delivered_again_reaches_back_to_the_begin_of_its_session() {
+        let again = |at, since| Reception { redelivered_since: Some(minute(since)), ..heard(at) };
+        assert_eq!(Absences::default().reach_back(&again(300, 100)), minute(85));
+        // The first packet after a start ends the absence, a little after the session began.
+        let absences = Absences::new(vec![Absence { began: minute(10), ended: minute(101) }]);
+        assert_eq!(absences.reach_back(&again(102, 100)), Timestamp::from_millis(-6 * 60_000));
+        assert_eq!(absences.reach_back(&again(300, 100)), Timestamp::from_millis(-6 * 60_000));
+        // A clock that went back.
+        assert_eq!(Absences::default().reach_back(&again(50, 100)), minute(35));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod continuation;
 mod filing;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod lag;
 mod metrics;
 mod quarantine;
 mod sql;
@@ -20,6 +21,7 @@ use crate::domain::{
     Timestamp,
 };
 
+pub use lag::Lag;
 pub use metrics::Metrics;
 pub use writer::{Job, Outcome, Settle, Writer};
 

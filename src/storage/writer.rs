@@ -12,9 +12,6 @@ use tracing::{info, warn};
 use super::{Committed, Metrics, Store, StoreError};
 use crate::domain::{Filed, PacketKey, Patch, Report, Timestamp};
 
-/// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
-const MOST_JOBS: usize = 1000;
-
 /// Pause before a failed commit is tried again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -53,9 +50,10 @@ pub struct Writer {
     /// Where it writes.
     pub store: Arc<dyn Store>,
     /// What is to be written. When this queue is full, whoever fills it waits: the broker keeps
-    /// what is not yet acknowledged. A capacity of 1000 or more lets commits grow to their full
-    /// size; a job weighs about a kilobyte.
+    /// what is not yet acknowledged. A job weighs about a kilobyte.
     pub jobs: mpsc::Receiver<Job>,
+    /// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
+    pub most_jobs: usize,
     /// Where the patches of new packets go, in order, once they are committed. When this queue is
     /// full the writer waits, and with it everything before it. When nobody listens any more, what
     /// is committed is only kept on disk.
@@ -77,8 +75,8 @@ impl Writer {
     /// Writes until all senders of jobs are gone and everything is committed. An error says that
     /// the store failed to the end of the grace; what could not be written was not acknowledged.
     pub async fn run(mut self) -> Result<(), StoreError> {
-        let mut batch = Vec::with_capacity(MOST_JOBS);
-        while self.jobs.recv_many(&mut batch, MOST_JOBS).await > 0 {
+        let mut batch = Vec::with_capacity(self.most_jobs);
+        while self.jobs.recv_many(&mut batch, self.most_jobs).await > 0 {
             let arrived = |job: &Job| job.report.as_ref().map(|report| report.reception.arrived);
             self.waiting_since.send_replace(batch.iter().find_map(arrived));
             let reports: Vec<&Report> =

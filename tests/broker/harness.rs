@@ -27,6 +27,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// The name that the listeners have at their brokers.
 pub(crate) const CLIENT: &str = "geocast-test";
 
+/// The time, which stands still.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
 /// Waits for something that must happen, within a time that only a failure needs.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(10), future).await.unwrap_or_else(|_| panic!("{what}: not yet"))
@@ -52,6 +55,7 @@ impl Decode for AnyText {
             reception: Reception {
                 gateway: NodeId::Radio(2),
                 arrived,
+                redelivered_since: None,
                 snr_db: None,
                 rssi_dbm: None,
                 hop_start: None,
@@ -64,7 +68,7 @@ impl Decode for AnyText {
 }
 
 pub(crate) fn intake() -> Intake {
-    let clock = Clock::new(|| Timestamp::from_millis(1_700_000_000_000));
+    let clock = Clock::new(|| NOW);
     Intake::new(Arc::new(AnyText), clock, Arc::new(Metrics::default()))
 }
 

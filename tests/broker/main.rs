@@ -10,3 +10,4 @@ mod intake;
 #[path = "../support/mosquitto.rs"]
 mod mosquitto;
 mod source;
+mod watch;

@@ -2,10 +2,13 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use geocast::ingest::{ConnectionState, MqttSettings, MqttUrl, Refusal};
+use geocast::{
+    ingest::{ConnectionState, MqttSettings, MqttUrl, Refusal},
+    storage::Job,
+};
 
 use crate::{
-    harness::{CLIENT, Listener, Log, settle, soon, text},
+    harness::{CLIENT, Listener, Log, NOW, settle, soon, text},
     mosquitto::{Mosquitto, tool},
 };
 
@@ -74,6 +77,7 @@ async fn a_restart_of_the_broker_loses_nothing_and_no_old_acknowledgement_is_sen
 
 #[tokio::test]
 async fn a_broker_that_forgot_the_session_is_subscribed_to_again() {
+    let (log, _guard) = Log::open();
     let mut broker = Mosquitto::start();
     let mut listener = Listener::start(&broker.url(), 100);
     listener.connected().await;
@@ -85,6 +89,7 @@ async fn a_broker_that_forgot_the_session_is_subscribed_to_again() {
     broker.forget();
     broker.start_again();
     listener.connected().await;
+    assert_eq!(log.text().matches("did not keep the session").count(), 1, "{}", log.text());
     broker.publish("t", 1, &["2"]);
     let next = listener.job().await;
     assert_eq!(text(&next).unwrap(), "2");
@@ -97,6 +102,61 @@ async fn a_broker_that_forgot_the_session_is_subscribed_to_again() {
     assert_eq!(broker.count(&puback()), 0);
     let mut listener = Listener::start(&broker.url(), 100);
     assert_eq!(listener.texts(1).await, ["2"]);
+}
+
+#[tokio::test]
+async fn what_comes_again_says_since_when_it_may_have_come_before() {
+    let mut broker = Mosquitto::start();
+    let mut listener = Listener::start(&broker.url(), 100);
+    listener.connected().await;
+    broker.publish("t", 1, &["1", "2"]);
+    let since = |job: &Job| job.report.as_ref().unwrap().reception.redelivered_since;
+    let first = listener.jobs(2).await;
+    assert_eq!(first.iter().filter_map(since).count(), 0);
+    broker.stop();
+    listener.down().await;
+    broker.start_again();
+    listener.connected().await;
+    broker.publish("t", 1, &["3"]);
+    let again = listener.jobs(3).await;
+    assert_eq!(again.iter().filter_map(text).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(again.iter().map(since).collect::<Vec<_>>(), [Some(NOW), Some(NOW), None]);
+}
+
+#[tokio::test]
+async fn a_shared_subscription_is_told_apart_from_one_alone() {
+    let broker = Mosquitto::start();
+    let url = MqttUrl::parse(&broker.url()).unwrap();
+    let with = |topic: &str, client: &str| {
+        MqttSettings::new(url.clone(), vec![topic.to_owned()], client.to_owned())
+    };
+    // Has everything at first, and its broker remembers that.
+    let mut first = Listener::with(with("t/#", "first"), 100);
+    first.connected().await;
+    first.stop.cancel();
+    first.stopped().await;
+    let mut first = Listener::with(with("$share/maps/t/#", "first"), 100);
+    first.connected().await;
+    broker.logged("Received UNSUBSCRIBE from first", 1).await;
+    let mut second = Listener::with(with("$share/maps/t/#", "second"), 100);
+    second.connected().await;
+    let lines: Vec<_> = (0..40).map(|number| number.to_string()).collect();
+    broker.publish("t/1", 1, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut texts = Vec::new();
+    while texts.len() < 40 {
+        let job = tokio::select! {
+            job = first.job() => job,
+            job = second.job() => job,
+        };
+        texts.extend(text(&job));
+        settle(job);
+    }
+    texts.sort_by_key(|text| text.parse::<u32>().unwrap());
+    assert_eq!(texts, lines, "each message comes to one of them");
+    for listener in [first, second] {
+        assert!(listener.intake.metrics().packets_received() > 0);
+        assert_eq!(listener.intake.metrics().packets_refused(Refusal::UnknownTopic), 0);
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ contract!(every database:
         a_packet_id_stands_for_another_packet_after_the_window,
         the_window_holds_when_the_clock_goes_back,
         a_redelivered_packet_is_stored_once_however_long_the_server_was_away,
+        what_a_broker_delivers_again_is_stored_once_however_long_the_connection_was_lost,
         a_batch_larger_than_any_statement_is_stored,
     }
     states: {

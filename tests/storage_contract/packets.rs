@@ -98,6 +98,39 @@ pub(crate) async fn a_redelivered_packet_is_stored_once_however_long_the_server_
     assert_eq!(commit(&store, &[report(1, 9, 1, over)]).await, [Filed::Packet]);
 }
 
+pub(crate) async fn what_a_broker_delivers_again_is_stored_once_however_long_the_connection_was_lost(
+    house: &House,
+) {
+    let store = house.open().await;
+    let again = |sender, id, gateway, arrived| {
+        let mut report = report(sender, id, gateway, arrived);
+        report.reception.redelivered_since = Some(NOON);
+        report
+    };
+    commit(&store, &[report(1, 9, 1, after(5)), report(2, 5, 1, after(6))]).await;
+    // The server ran all the time, and heard another broker.
+    let hours = |hours| NOON.plus(Duration::from_hours(hours));
+    commit(&store, &[report(3, 1, 1, hours(1)), report(3, 2, 1, hours(3))]).await;
+    let late = [
+        again(1, 9, 1, hours(3)),
+        // Was not committed before.
+        again(1, 9, 2, hours(3)),
+        again(4, 4, 1, hours(3)),
+        again(4, 4, 1, hours(3)),
+        // Not delivered before, so the sender uses the number again.
+        report(2, 5, 1, hours(3)),
+    ];
+    let filed =
+        [Filed::Duplicate, Filed::Reception, Filed::Packet, Filed::Duplicate, Filed::Packet];
+    assert_eq!(commit(&store, &late).await, filed);
+    // Of two packets with the number, the later one stands for it.
+    assert_eq!(commit(&store, &[again(2, 5, 2, hours(4))]).await, [Filed::Reception]);
+    // What came before the session began is another packet.
+    let mut other = again(1, 9, 1, hours(5));
+    other.reception.redelivered_since = Some(hours(5));
+    assert_eq!(commit(&store, &[other]).await, [Filed::Packet]);
+}
+
 pub(crate) async fn a_batch_larger_than_any_statement_is_stored(house: &House) {
     let store = house.open().await;
     let reports: Vec<_> = (0..2_345_u32).map(|n| full(n, 1, after(n.into()))).collect();

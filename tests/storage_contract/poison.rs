@@ -61,6 +61,7 @@ async fn written(store: &Arc<dyn Store>, reports: &[Report]) -> Vec<Outcome> {
     let writer = Writer {
         store: Arc::clone(store),
         jobs,
+        most_jobs: 1000,
         committed: mpsc::channel(100).0,
         trouble: watch::Sender::new(None),
         waiting_since: watch::Sender::new(None),

@@ -33,6 +33,7 @@ pub(crate) fn report(sender: u32, id: u64, gateway: u32, arrived: Timestamp) -> 
         reception: Reception {
             gateway: NodeId::Radio(gateway),
             arrived,
+            redelivered_since: None,
             snr_db: Some(-7.25),
             rssi_dbm: Some(-101),
             hop_start: Some(7),

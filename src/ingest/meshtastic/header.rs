@@ -56,6 +56,7 @@ impl Header {
         let reception = Reception {
             gateway,
             arrived,
+            redelivered_since: None,
             snr_db,
             rssi_dbm,
             hop_start: hop_start.and_then(|hops| u8::try_from(hops).ok()),

@@ -3,7 +3,9 @@
 mod backoff;
 mod identity;
 mod source;
+mod topics;
 mod url;
+mod watch;
 
 use std::{fmt, time::Duration};
 
@@ -16,6 +18,7 @@ pub(crate) use backoff::Backoff;
 pub use identity::own_client_id;
 pub use source::MqttSource;
 pub use url::{InvalidMqttUrl, MqttUrl};
+pub use watch::BrokerWatch;
 
 /// Largest packet that is read, in bytes. A Meshtastic envelope has a few hundred; the limit is
 /// there so that nobody on a public broker can fill the memory.

@@ -5,7 +5,6 @@ use std::{pin::pin, time::Duration};
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, ManualAck, Outgoing, Publish, QoS,
     SubAck, SubscribeFilter, SubscribeReasonCode,
-    mqttbytes::{matches, valid_filter},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -16,8 +15,9 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Backoff, ConnectionState, MqttSettings, SetupError, client_options, is_oversized, reason,
+    topics::Topics,
 };
-use crate::{ingest::Intake, storage::Job};
+use crate::{domain::Timestamp, ingest::Intake, storage::Job};
 
 /// Messages that are taken in and not acknowledged yet, at most; and acknowledgements waiting for
 /// the client, at most. MQTT numbers the messages of a connection with 16 bits and uses a number
@@ -59,12 +59,15 @@ struct Link {
     intake: Intake,
     /// As shown: the broker without user and password.
     name: String,
-    topics: Vec<String>,
+    topics: Topics,
     state: watch::Sender<ConnectionState>,
     /// Counts connections, made and lost.
     epoch: u64,
     /// Since when there is a connection.
     since: Option<Instant>,
+    /// Since when the broker keeps this session, as far as this process has seen. What it delivers
+    /// again may have come before at any time since.
+    session_since: Option<Timestamp>,
     /// Whether it was subscribed once.
     was_connected: bool,
     /// Both none as soon as nothing more is taken in.
@@ -85,16 +88,11 @@ impl MqttSource {
         stop: CancellationToken,
         state: watch::Sender<ConnectionState>,
     ) -> Result<Self, SetupError> {
-        if settings.topics.is_empty() {
-            return Err(SetupError::NoTopics);
-        }
-        if let Some(topic) = settings.topics.iter().find(|topic| !valid_filter(topic)) {
-            return Err(SetupError::Topic(topic.clone()));
-        }
         if settings.client_id.is_empty() {
             return Err(SetupError::NoClientId);
         }
         let MqttSettings { url, topics, client_id, ca, patience } = settings;
+        let topics = Topics::new(topics)?;
         let mut options = client_options(&url, &client_id, ca, patience)?;
         options.set_clean_session(false);
         let (client, mut eventloop) = AsyncClient::builder(options)
@@ -114,6 +112,7 @@ impl MqttSource {
             state,
             epoch: 0,
             since: None,
+            session_since: None,
             was_connected: false,
             queues: Some((jobs, settled_in)),
             settled,
@@ -251,15 +250,11 @@ impl Link {
 
     fn take(&mut self, event: Event, place: &mut Option<Place>) {
         match event {
-            Event::Incoming(Incoming::ConnAck(_)) => {
+            Event::Incoming(Incoming::ConnAck(answer)) => {
                 self.epoch += 1;
                 self.since = Some(Instant::now());
-                // Also when the broker kept the session: the topics may be others now.
-                let filter = |topic: &String| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce);
-                let filters = self.topics.iter().map(filter);
-                if let Err(refused) = self.client.try_subscribe_many(filters) {
-                    error!("{}: cannot subscribe: {refused}", self.name);
-                }
+                self.resume(answer.session_present);
+                self.subscribe();
             }
             Event::Incoming(Incoming::SubAck(answer)) => self.subscribed(&answer),
             Event::Incoming(Incoming::Publish(publish)) => {
@@ -269,6 +264,34 @@ impl Link {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Takes note of whether the broker kept the session.
+    fn resume(&mut self, kept: bool) {
+        if kept && self.session_since.is_some() {
+            return;
+        }
+        if self.session_since.replace(self.intake.now()).is_some() {
+            warn!(
+                "{}: the broker did not keep the session: what came meanwhile is lost",
+                self.name
+            );
+            self.intake.metrics().session_lost(&self.name);
+        }
+    }
+
+    /// Also when the broker kept the session: the topics may be others now.
+    fn subscribe(&self) {
+        let filter = |topic: &String| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce);
+        let filters = self.topics.filters().iter().map(filter);
+        if let Err(refused) = self.client.try_subscribe_many(filters) {
+            error!("{}: cannot subscribe: {refused}", self.name);
+        }
+        for alone in self.topics.no_longer_alone() {
+            if let Err(refused) = self.client.try_unsubscribe(alone) {
+                error!("{}: cannot unsubscribe from {alone}: {refused}", self.name);
+            }
         }
     }
 
@@ -282,13 +305,15 @@ impl Link {
             }
         };
         let topic = String::from_utf8_lossy(&publish.topic);
-        // A broker that kept the session also kept the subscriptions of earlier settings.
-        let wanted = self.topics.iter().any(|filter| matches(&topic, filter));
-        job.send(if wanted {
-            self.intake.job(&topic, &publish.payload, acknowledge)
-        } else {
-            self.intake.turn_away(&topic, acknowledge)
-        });
+        if !self.topics.wants(&topic) {
+            job.send(self.intake.turn_away(&topic, acknowledge));
+            return;
+        }
+        let mut message = self.intake.job(&topic, &publish.payload, acknowledge);
+        if let Some(report) = message.report.as_mut().filter(|_| publish.dup) {
+            report.reception.redelivered_since = self.session_since;
+        }
+        job.send(message);
     }
 
     /// Takes what was read before the connection broke and would not come again.
@@ -321,15 +346,24 @@ impl Link {
     }
 
     fn subscribed(&mut self, answer: &SubAck) {
-        let answers = self.topics.iter().zip(&answer.return_codes);
-        let refused: Vec<_> = answers
-            .filter(|(_, code)| **code == SubscribeReasonCode::Failure)
-            .map(|(topic, _)| topic.as_str())
-            .collect();
+        let answered = |code| {
+            let answers = self.topics.filters().iter().zip(&answer.return_codes);
+            let those = answers.filter(move |(_, answer)| **answer == code);
+            those.map(|(topic, _)| topic.as_str()).collect::<Vec<_>>()
+        };
+        let refused = answered(SubscribeReasonCode::Failure);
         if !refused.is_empty() {
             warn!("{}: the broker refuses the topics {refused:?}", self.name);
         }
-        if refused.len() == self.topics.len() {
+        let weak = answered(SubscribeReasonCode::Success(QoS::AtMostOnce));
+        if !weak.is_empty() {
+            warn!(
+                "{}: the broker grants only QoS 0 for the topics {weak:?}: what is not stored when \
+                 a connection breaks is lost",
+                self.name
+            );
+        }
+        if refused.len() == self.topics.filters().len() {
             self.show(ConnectionState::Down {
                 reason: "the broker refuses every topic".to_owned(),
             });

@@ -178,6 +178,7 @@ mod tests {
             reception: Reception {
                 gateway: node.clone(),
                 arrived,
+                redelivered_since: None,
                 snr_db: None,
                 rssi_dbm: None,
                 hop_start: None,

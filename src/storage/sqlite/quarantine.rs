@@ -106,6 +106,7 @@ mod tests {
                 rssi_dbm: None,
                 hop_start: None,
                 hop_limit: None,
+                redelivered_since: None,
             },
             patch: Patch::heard(node, Network::Meshtastic, arrived),
             links: Vec::new(),
