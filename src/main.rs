@@ -17,6 +17,10 @@ use geocast::{
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::error;
 
+/// Every packet makes a few dozen small allocations: see docs/decisions/0019-allocator.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let config = match config::parse(std::env::args_os()) {
         Ok(config) => config,

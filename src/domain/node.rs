@@ -27,10 +27,20 @@ pub struct InvalidNodeId;
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Radio(number) => write!(f, "!{number:08x}"),
+            Self::Radio(number) => f.write_str(str::from_utf8(&radio_text(*number)).unwrap_or("!")),
             Self::Named(name) => f.write_str(name),
         }
     }
+}
+
+/// `!` and eight hexadecimal digits. Ids become text several times a packet, which the formatter's
+/// own way makes noticeable.
+fn radio_text(number: u32) -> [u8; 9] {
+    let mut text = *b"!00000000";
+    for (digit, shift) in text[1..].iter_mut().zip((0..32).step_by(4).rev()) {
+        *digit = b"0123456789abcdef"[(number >> shift & 0xf) as usize];
+    }
+    text
 }
 
 impl FromStr for NodeId {

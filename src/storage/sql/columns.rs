@@ -70,7 +70,7 @@ impl<'r, R: Cells> Columns<'r, R> {
         self.known(R::text)
     }
 
-    pub(super) fn text(&mut self) -> Result<Box<str>, StoreError> {
+    pub(in crate::storage) fn text(&mut self) -> Result<Box<str>, StoreError> {
         self.str().map(Into::into)
     }
 

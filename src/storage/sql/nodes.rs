@@ -49,8 +49,18 @@ impl<'a> Touched<'a> {
         Self { reports, nodes }
     }
 
+    /// Takes those that are remembered out of memory: what becomes of them is not certain before
+    /// the commit.
+    pub(in crate::storage) fn recall(&mut self, remembered: &mut FxHashMap<NodeId, Node>) {
+        for (id, node) in &mut self.nodes {
+            *node = remembered.remove(id);
+        }
+    }
+
+    /// The ids of those that are to be read from the database.
     pub(in crate::storage) fn ids(&self) -> Vec<String> {
-        self.nodes.keys().map(ToString::to_string).collect()
+        let unknown = self.nodes.iter().filter(|(_, node)| node.is_none());
+        unknown.map(|(id, _)| id.to_string()).collect()
     }
 
     /// What they are now: as the database holds them, and what the packets say merged in. A node
@@ -192,7 +202,7 @@ fn single(number: Option<&RawValue>) -> Result<Option<f32>, StoreError> {
 const NEVER: Timestamp = Timestamp::from_millis(i64::MIN);
 
 /// The state of a node.
-pub(in crate::storage) struct NodeRow(Node);
+pub(in crate::storage) struct NodeRow(pub(in crate::storage) Node);
 
 impl Row for NodeRow {
     const TABLE: &'static str = "nodes";

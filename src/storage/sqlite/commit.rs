@@ -2,34 +2,33 @@
 
 use std::{ops::RangeFrom, time::Duration};
 
+use rustc_hash::FxHashMap;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{Journal, SqliteStore, failed, insert::insert, read};
+use super::{SqliteStore, failed, insert::insert, read};
 use crate::{
-    domain::{Filed, Report},
+    domain::{Filed, Node, NodeId, Packet, Report},
     storage::{
         StoreError,
         filing::{self, Absence, Absences, Filing},
         sql::{
-            columns::Columns,
-            nodes::Touched,
+            columns::{Columns, corrupt},
+            nodes::{NodeRow, Touched},
             rows::{Histories, PacketRow, ReceptionRow},
         },
     },
 };
 
-/// Packets that a report of the batch may be a further copy of, and whether its gateway's copy is
-/// stored. Parameters: the reports as JSON, and the span in which first copies count.
+/// Packets that reports of the batch may be further copies of, and whose copies are stored.
+/// Parameters: the keys as JSON, each once, and the span in which first copies count.
 const KNOWN: &str = "\
-    SELECT reports.key, packets.id, packets.received_at, \
-        receptions.packet IS NOT NULL \
-    FROM json_each(?1) AS reports \
-    CROSS JOIN packets ON packets.sender = reports.value ->> 0 \
-        AND packets.packet_id = reports.value ->> 1 \
+    SELECT keys.key, packets.id, packets.received_at, \
+        (SELECT json_group_array(gateway) FROM receptions WHERE packet = packets.id) \
+    FROM json_each(?1) AS keys \
+    CROSS JOIN packets ON packets.sender = keys.value ->> 0 \
+        AND packets.packet_id = keys.value ->> 1 \
         AND packets.received_at BETWEEN ?2 AND ?3 \
-        AND packets.network = reports.value ->> 3 \
-    LEFT JOIN receptions ON receptions.packet = packets.id \
-        AND receptions.gateway = reports.value ->> 2";
+        AND packets.network = keys.value ->> 2";
 
 /// The row that a new packet gets. Histories outlive packets, and a row is never used twice.
 const NEXT_ROW: &str = "\
@@ -51,52 +50,74 @@ impl SqliteStore {
             absences.note(absence);
         }
         let mut connection = self.writer.acquire().await.map_err(failed)?;
-        let filed =
-            transaction(&mut connection, batch, &absences, absence, self.forget_after).await;
-        if filed.is_ok() {
-            *journal = Journal { absences, last_before_start: None };
-        } else if self.file.is_some() {
-            // SQLite may have rolled back by itself, which the driver does not see: it would
-            // think itself inside a transaction for ever. A new connection knows better.
-            drop(connection.close().await);
+        let commit = Commit { batch, absences: &absences, absence, remembered: &mut journal.nodes };
+        let outcome = commit.run(&mut connection, self.forget_after).await;
+        match outcome {
+            Ok((filed, nodes)) => {
+                journal.absences = absences;
+                journal.last_before_start = None;
+                journal.remember(nodes);
+                Ok(filed)
+            }
+            Err(error) => {
+                if self.file.is_some() {
+                    // SQLite may have rolled back by itself, which the driver does not see: it
+                    // would think itself inside a transaction for ever. A new connection knows
+                    // better.
+                    drop(connection.close().await);
+                }
+                Err(error)
+            }
         }
-        filed
     }
 }
 
-async fn transaction(
-    connection: &mut SqliteConnection,
-    batch: &[&Report],
-    absences: &Absences,
+/// What one transaction works on.
+struct Commit<'a> {
+    batch: &'a [&'a Report],
+    absences: &'a Absences,
+    /// The one that ends with this batch.
     absence: Option<Absence>,
-    forget_after: Duration,
-) -> Result<Vec<Filed>, StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let mut filing = look_up(&mut transaction, batch, absences).await?;
-    let mut filed = Vec::with_capacity(batch.len());
-    let mut packets = Vec::with_capacity(batch.len());
-    let mut receptions = Vec::with_capacity(batch.len());
-    for &report in batch {
-        let entry = filing.file(report);
-        filed.push(entry.filed);
-        if entry.filed == Filed::Packet {
-            packets.push(PacketRow { row: entry.row, report });
+    remembered: &'a mut FxHashMap<NodeId, Node>,
+}
+
+impl Commit<'_> {
+    /// What became of each report, and of the nodes that they are about.
+    async fn run(
+        self,
+        connection: &mut SqliteConnection,
+        forget_after: Duration,
+    ) -> Result<(Vec<Filed>, Vec<NodeRow>), StoreError> {
+        let Self { batch, absences, absence, remembered } = self;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut filing = look_up(&mut transaction, batch, absences).await?;
+        let mut filed = Vec::with_capacity(batch.len());
+        let mut packets = Vec::with_capacity(batch.len());
+        let mut receptions = Vec::with_capacity(batch.len());
+        for &report in batch {
+            let entry = filing.file(report);
+            filed.push(entry.filed);
+            if entry.filed == Filed::Packet {
+                packets.push(PacketRow { row: entry.row, report });
+            }
+            if entry.filed != Filed::Duplicate {
+                receptions.push(ReceptionRow { packet: entry.row, reception: &report.reception });
+            }
         }
-        if entry.filed != Filed::Duplicate {
-            receptions.push(ReceptionRow { packet: entry.row, reception: &report.reception });
+        if let Some(absence) = absence {
+            note(&mut transaction, absence).await.map_err(failed)?;
         }
+        write(&mut transaction, &packets, &receptions).await.map_err(failed)?;
+        let mut nodes = Vec::new();
+        if !packets.is_empty() {
+            let mut touched = Touched::by(packets.iter().map(|packet| packet.report).collect());
+            touched.recall(remembered);
+            nodes = read::merged(&mut transaction, touched, forget_after).await?;
+            insert(&mut transaction, &nodes).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok((filed, nodes))
     }
-    if let Some(absence) = absence {
-        note(&mut transaction, absence).await.map_err(failed)?;
-    }
-    let new = packets.iter().map(|packet| packet.report).collect();
-    write(&mut transaction, &packets, &receptions).await.map_err(failed)?;
-    if !packets.is_empty() {
-        let nodes = read::merged(&mut transaction, Touched::by(new), forget_after).await?;
-        insert(&mut transaction, &nodes).await.map_err(failed)?;
-    }
-    transaction.commit().await.map_err(failed)?;
-    Ok(filed)
 }
 
 /// Asks for all reports at once what is stored of them.
@@ -105,12 +126,16 @@ async fn look_up<'a>(
     batch: &[&'a Report],
     absences: &'a Absences,
 ) -> Result<Filing<'a, RangeFrom<i64>>, StoreError> {
-    let keys: Vec<_> = batch
+    // The copies of a packet side by side: it is asked for once.
+    let mut copies = batch.to_vec();
+    copies.sort_by(|one, other| one.packet.key.cmp(&other.packet.key));
+    let packets: Vec<_> =
+        copies.chunk_by(|one, other| one.packet.key == other.packet.key).collect();
+    let keys: Vec<_> = packets
         .iter()
-        .map(|Report { packet, reception, .. }| {
-            let key = &packet.key;
-            let gateway = reception.gateway.to_string();
-            (key.sender.to_string(), key.id.cast_signed(), gateway, key.network.name())
+        .filter_map(|copies| copies.first())
+        .map(|Report { packet: Packet { key, .. }, .. }| {
+            (key.sender.to_string(), key.id.cast_signed(), key.network.name())
         })
         .collect();
     let keys = serde_json::to_string(&keys).expect("texts and numbers always have a JSON form");
@@ -127,8 +152,14 @@ async fn look_up<'a>(
     for row in &known {
         let mut columns = Columns::of(row);
         let at: usize = columns.integer()?;
-        let (row, received_at, copy) = (columns.integer()?, columns.timestamp()?, columns.flag()?);
-        filing.found(batch[at], row, received_at, copy);
+        let (row, received_at) = (columns.integer()?, columns.timestamp()?);
+        let gateways = columns.text()?;
+        let gateways: Vec<String> = serde_json::from_str(&gateways)
+            .map_err(|_not_json| corrupt("list of gateways", &*gateways))?;
+        for report in packets[at] {
+            let gateway = report.reception.gateway.to_string();
+            filing.found(report, row, received_at, gateways.contains(&gateway));
+        }
     }
     Ok(filing)
 }
@@ -160,7 +191,7 @@ async fn write(
 mod tests {
     use super::*;
     use crate::{
-        domain::{Network, NodeId, Packet, PacketKey, Patch, Reception, Timestamp},
+        domain::{Network, PacketKey, Patch, Reception, Timestamp},
         storage::Store as _,
     };
 

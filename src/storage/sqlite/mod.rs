@@ -16,6 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rustc_hash::FxHashMap;
 use sqlx::{
     ConnectOptions as _, SqlitePool,
     error::DatabaseError,
@@ -25,9 +26,9 @@ use sqlx::{
 use super::{
     HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow,
     filing::{Absence, Absences},
-    sql::{columns::Columns, history},
+    sql::{columns::Columns, history, nodes::NodeRow},
 };
-use crate::domain::{Continuation, Filed, Message, Position, Report, Timestamp};
+use crate::domain::{Continuation, Filed, Message, Node, NodeId, Position, Report, Timestamp};
 
 /// Connections that read. When all are busy, whoever asks waits, at most [`PATIENCE`].
 const READERS: u32 = 4;
@@ -55,6 +56,21 @@ struct Journal {
     /// The last sign of life before this store was opened; none once something was committed
     /// since.
     last_before_start: Option<Timestamp>,
+    /// Nodes as they were last committed. Nobody else writes the file, so what is here need not
+    /// be read; a commit takes out what it touches and puts it back when it has succeeded.
+    nodes: FxHashMap<NodeId, Node>,
+}
+
+/// Nodes that are remembered. When there are more, all are forgotten and read again.
+const MOST_REMEMBERED: usize = 10_000;
+
+impl Journal {
+    fn remember(&mut self, nodes: Vec<NodeRow>) {
+        if self.nodes.len() + nodes.len() > MOST_REMEMBERED {
+            self.nodes.clear();
+        }
+        self.nodes.extend(nodes.into_iter().map(|NodeRow(node)| (node.id.clone(), node)));
+    }
 }
 
 impl SqliteStore {
@@ -130,6 +146,7 @@ impl SqliteStore {
         let journal = Journal {
             absences: Absences::new(spans.collect::<Result<_, StoreError>>()?),
             last_before_start: last.map(Timestamp::from_millis),
+            nodes: FxHashMap::default(),
         };
         Ok(Self {
             writer,

@@ -86,7 +86,11 @@ pub(super) async fn merged(
         node_columns!(),
         ")) FROM nodes WHERE id IN (SELECT value FROM json_each(?1))"
     );
-    let ids = serde_json::to_string(&touched.ids()).expect("texts always have a JSON form");
+    let ids = touched.ids();
+    if ids.is_empty() {
+        return touched.merged([], forget_after);
+    }
+    let ids = serde_json::to_string(&ids).expect("texts always have a JSON form");
     let held: String =
         sqlx::query_scalar(SQL).bind(ids).fetch_one(connection).await.map_err(failed)?;
     touched.merged(nodes::all_from_json(&held)?, forget_after)
