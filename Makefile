@@ -13,7 +13,7 @@ PORT ?= 8080
 # How long `make fuzz` runs each target, in seconds.
 TIME ?= 180
 
-.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless clean
+.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless torture clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -78,6 +78,10 @@ fuzz: web ## Throw bytes at every decoder, TIME seconds long each
 
 simulate: web ## Try the law on a simulated network (SEEDS=10000), or one story again (SEED=17)
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),1000)) cargo test --locked --lib -- simulated_network --nocapture
+
+torture: web ## Kill geocast over and over under load (KILLS=100 PACKETS=12000), or as before (SEED=17)
+	SEED=$(or $(SEED),$(shell date +%s)) KILLS=$(or $(KILLS),100) PACKETS=$(or $(PACKETS),12000) \
+		cargo test --locked --test house -- kills:: --nocapture --test-threads 1
 
 bless: ## Write the generated TypeScript anew
 	cargo test --locked --quiet --lib -- typescript

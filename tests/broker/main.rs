@@ -8,6 +8,7 @@ mod embedded;
 mod harness;
 mod intake;
 #[path = "../support/mosquitto.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
 mod mosquitto;
 mod source;
 mod watch;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod binary;
+mod brokers;
 mod capture;
 mod command_line;
 mod conversation;
@@ -11,10 +12,12 @@ mod events;
 mod filters;
 mod harness;
 mod hostile;
+mod kills;
 mod limits;
 mod live_view;
 mod one_writer;
 mod origins;
+mod pressure;
 mod pulse;
 mod quarantine;
 mod questions;

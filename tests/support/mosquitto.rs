@@ -93,6 +93,14 @@ impl Mosquitto {
         reader.join().unwrap();
     }
 
+    /// Kills it: what it has not written to disk is lost.
+    pub(crate) fn kill(&mut self) {
+        let Some(Process { mut child, reader, .. }) = self.process.take() else { return };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        reader.join().unwrap();
+    }
+
     /// Starts it again where it was, with what it kept.
     pub(crate) fn start_again(&mut self) {
         self.stop();
@@ -177,6 +185,7 @@ impl Mosquitto {
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
+        // It may have ended by itself.
         if let Some(Process { mut child, reader, .. }) = self.process.take() {
             let _ = child.kill();
             let _ = child.wait();

@@ -10,7 +10,9 @@ mod watch;
 use std::{fmt, time::Duration};
 
 use rumqttc::{
-    AckMode, ConnectReturnCode, ConnectionError, MqttOptions, StateError, Transport, mqttbytes,
+    AckMode, ConnectReturnCode, ConnectionError, MqttOptions, StateError, TlsError, Transport,
+    mqttbytes,
+    tokio_rustls::rustls::{self, CertificateError},
 };
 use thiserror::Error;
 
@@ -143,12 +145,29 @@ pub(crate) fn reason(error: &ConnectionError) -> String {
         ConnectionError::MqttState(StateError::ConnectionAborted) => {
             "the broker closed the connection".to_owned()
         }
+        ConnectionError::Tls(TlsError::Io(error)) => match certificate_error(error) {
+            Some(CertificateError::UnknownIssuer) => {
+                "the broker's certificate is not trusted: its authority is unknown; name it with \
+                 --mqtt-ca"
+                    .to_owned()
+            }
+            Some(wrong) => format!("the broker's certificate is not trusted: {wrong}"),
+            None => format!("no TLS with the broker: {error}"),
+        },
         ConnectionError::Io(error)
         | ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(error))) => {
             error.to_string()
         }
         error if is_oversized(error) => "the broker sent a packet that is too large".to_owned(),
         error => error.to_string(),
+    }
+}
+
+/// What is wrong with the certificate, if that is what ended the connection.
+fn certificate_error(error: &std::io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(wrong) => Some(wrong),
+        _ => None,
     }
 }
 

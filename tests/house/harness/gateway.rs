@@ -1,7 +1,7 @@
 //! A gateway that publishes to a broker at `QoS` 1, in MQTT 3.1.1 on a plain socket.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
 };
 
@@ -14,17 +14,22 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn connect(broker: SocketAddr) -> Self {
-        let mut socket = TcpStream::connect(broker).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        socket.set_nodelay(true).unwrap();
-        let name = format!("gateway-{}", socket.local_addr().unwrap().port());
+        Self::try_connect(broker).unwrap()
+    }
+
+    /// Connects to a broker that may die meanwhile.
+    pub(crate) fn try_connect(broker: SocketAddr) -> io::Result<Self> {
+        let mut socket = TcpStream::connect(broker)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
+        socket.set_nodelay(true)?;
+        let name = format!("gateway-{}", socket.local_addr()?.port());
         let mut body = b"\x00\x04MQTT\x04\x02\x00\x00".to_vec();
         push_text(&mut body, name.as_bytes());
-        send(&mut socket, 0x10, &body);
+        send(&mut socket, 0x10, &body)?;
         let mut answer = [0; 4];
-        socket.read_exact(&mut answer).unwrap();
+        socket.read_exact(&mut answer)?;
         assert_eq!(answer[3], 0, "the broker refuses the connection");
-        Self { socket, next_id: 0 }
+        Ok(Self { socket, next_id: 0 })
     }
 
     /// Publishes, and waits until the broker has acknowledged all of it.
@@ -49,19 +54,48 @@ impl Gateway {
     /// Publishes without waiting.
     pub(crate) fn send(&mut self, topic: &str, payload: &[u8]) {
         self.next_id = self.next_id % u16::MAX + 1;
-        let mut body = Vec::new();
-        push_text(&mut body, topic.as_bytes());
-        body.extend(self.next_id.to_be_bytes());
-        body.extend(payload);
-        send(&mut self.socket, 0x32, &body);
+        self.try_send(self.next_id, false, (topic, payload)).unwrap();
     }
 
-    /// Waits for the next acknowledgement.
-    pub(crate) fn acknowledged(&mut self) -> std::io::Result<()> {
+    /// Publishes under this number, for the first time or again.
+    pub(crate) fn try_send(
+        &mut self,
+        id: u16,
+        again: bool,
+        (topic, payload): (&str, &[u8]),
+    ) -> io::Result<()> {
+        let mut body = Vec::new();
+        push_text(&mut body, topic.as_bytes());
+        body.extend(id.to_be_bytes());
+        body.extend(payload);
+        send(&mut self.socket, if again { 0x3a } else { 0x32 }, &body)
+    }
+
+    /// Publishes at `QoS` 0.
+    pub(crate) fn try_send_unanswered(
+        &mut self,
+        (topic, payload): (&str, &[u8]),
+    ) -> io::Result<()> {
+        let mut body = Vec::new();
+        push_text(&mut body, topic.as_bytes());
+        body.extend(payload);
+        send(&mut self.socket, 0x30, &body)
+    }
+
+    /// Whether anything has come from the broker by now, or it has hung up.
+    pub(crate) fn is_answered(&mut self) -> bool {
+        self.socket.set_nonblocking(true).unwrap();
+        let looked = self.socket.peek(&mut [0]);
+        self.socket.set_nonblocking(false).unwrap();
+        !looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits for the next acknowledgement, and returns the number in it.
+    pub(crate) fn acknowledged(&mut self) -> io::Result<u16> {
         let mut answer = [0; 4];
         self.socket.read_exact(&mut answer)?;
         assert_eq!(answer[0], 0x40, "an acknowledgement");
-        Ok(())
+        Ok(u16::from_be_bytes([answer[2], answer[3]]))
     }
 }
 
@@ -70,7 +104,7 @@ fn push_text(body: &mut Vec<u8>, text: &[u8]) {
     body.extend(text);
 }
 
-fn send(socket: &mut TcpStream, kind: u8, body: &[u8]) {
+fn send(socket: &mut TcpStream, kind: u8, body: &[u8]) -> io::Result<()> {
     let mut packet = vec![kind];
     let mut length = body.len();
     loop {
@@ -82,5 +116,5 @@ fn send(socket: &mut TcpStream, kind: u8, body: &[u8]) {
         }
     }
     packet.extend(body);
-    socket.write_all(&packet).unwrap();
+    socket.write_all(&packet)
 }

@@ -28,6 +28,13 @@ pub(crate) struct Geocast {
 impl Geocast {
     /// Starts `geocast` with these arguments on a free port, and waits until it listens.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let mut geocast = Self::launch(arguments);
+        geocast.address = geocast.logged("listening on http://").await.parse().unwrap();
+        geocast
+    }
+
+    /// The same, without waiting.
+    pub(crate) fn launch(arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_geocast"))
             .args(arguments)
             .args(["--listen", "127.0.0.1:0"])
@@ -45,9 +52,7 @@ impl Geocast {
         });
         let client = reqwest::Client::new();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut geocast = Self { process, reader: Some(reader), log, address: nowhere, client };
-        geocast.address = geocast.logged("listening on http://").await.parse().unwrap();
-        geocast
+        Self { process, reader: Some(reader), log, address: nowhere, client }
     }
 
     /// One with its own broker, and a database in `folder`.
@@ -133,6 +138,16 @@ impl Geocast {
             return body;
         }
         panic!("{path} does not become as expected: {:?}", self.ask(path).await)
+    }
+
+    pub(crate) async fn metric_reaches(&self, name: &str, least: u64) {
+        let asking = async {
+            while self.metric_if_any(name).await.is_ok_and(|value| value < least) {
+                sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let reached = timeout(DEADLINE, asking).await.is_ok();
+        assert!(reached, "{name} is {} and not yet {least}", self.metric(name).await);
     }
 
     pub(crate) async fn metric_becomes(&self, name: &str, expected: u64) {

@@ -79,7 +79,15 @@ impl Radio {
         self.packet(gateway, packet_id, now_seconds(), port, payload)
     }
 
-    fn packet(self, gateway: u32, id: u32, time: u32, port: PortNum, payload: &[u8]) -> Publish {
+    /// A packet as one gateway hands it over.
+    pub(crate) fn packet(
+        self,
+        gateway: u32,
+        id: u32,
+        time: u32,
+        port: PortNum,
+        payload: &[u8],
+    ) -> Publish {
         let data = Data { portnum: port.into(), payload: payload.to_vec(), ..Data::default() };
         let packet = MeshPacket {
             from: self.0,
