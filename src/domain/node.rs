@@ -82,6 +82,21 @@ impl Network {
     }
 }
 
+/// Whether a statement is newer than what is held: for the names, and for the channel.
+#[derive(Clone, Copy)]
+struct Newer {
+    names: bool,
+    channel: bool,
+}
+
+impl Newer {
+    /// In the order of [`Info::fields`].
+    fn fields(self) -> [bool; 6] {
+        let Self { names, channel } = self;
+        [names, names, names, names, names, channel]
+    }
+}
+
 /// Who a node says that it is. In a patch, absent means "not mentioned".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are their documentation")]
@@ -120,21 +135,24 @@ impl Info {
         ]
     }
 
-    /// Whether no field is known.
-    pub fn is_empty(&self) -> bool {
-        self.fields().iter().all(|field| field.is_none())
+    /// Whether it says who the node is. The channel it was heard on does not, and nearly every
+    /// packet states that.
+    fn says_who(&self) -> bool {
+        let [names @ .., _channel] = self.fields();
+        names.iter().any(|field| field.is_some())
     }
 
     /// Whether `self` says something that `held` does not; an older statement only fills gaps.
-    fn adds_to(&self, held: &Self, newer: bool) -> bool {
+    fn adds_to(&self, held: &Self, newer: Newer) -> bool {
         let pairs = self.fields().into_iter().zip(held.fields());
-        pairs
-            .into_iter()
-            .any(|(said, held)| said.is_some() && (held.is_none() || newer && said != held))
+        pairs.zip(newer.fields()).any(|((said, held), newer)| {
+            said.is_some() && (held.is_none() || newer && said != held)
+        })
     }
 
-    fn take(&mut self, said: &Self, newer: bool) {
-        for (held, said) in self.fields_mut().into_iter().zip(said.fields()) {
+    fn take(&mut self, said: &Self, newer: Newer) {
+        let pairs = self.fields_mut().into_iter().zip(said.fields());
+        for ((held, said), newer) in pairs.zip(newer.fields()) {
             if said.is_some() && (held.is_none() || newer) {
                 held.clone_from(said);
             }
@@ -243,7 +261,7 @@ pub struct Node {
     pub number: u32,
     pub network: Network,
     pub info: Arc<Info>,
-    /// When `info` was last stated.
+    /// When the names in `info` were last stated. Its channel is that of the packet last heard.
     pub info_stamp: Stamp,
     pub position: Option<Position>,
     pub telemetry: Arc<Telemetry>,
@@ -305,17 +323,18 @@ impl Node {
     /// time wins. Whether the node is online is not decided here.
     pub fn merge(&mut self, patch: &Patch) -> Groups {
         let mut news = Groups::NONE;
+        let channel = patch.heard >= self.status.last_heard;
         if patch.heard > self.status.last_heard {
             self.status.last_heard = patch.heard;
             news = news.or(Groups::STATUS);
         }
         let info_stamp = Stamp::heard(patch.heard);
-        let newer = info_stamp.supersedes(&self.info_stamp);
+        let newer = Newer { names: info_stamp.supersedes(&self.info_stamp), channel };
         if patch.info.adds_to(&self.info, newer) {
             Arc::make_mut(&mut self.info).take(&patch.info, newer);
             news = news.or(Groups::INFO);
         }
-        if newer && !patch.info.is_empty() {
+        if newer.names && patch.info.says_who() {
             self.info_stamp = info_stamp;
         }
         if let Some(position) = &patch.position

@@ -53,6 +53,29 @@ fn what_is_no_news_makes_no_revision() {
 }
 
 #[test]
+fn a_name_counts_although_packets_heard_after_it_came_first() {
+    let mut world = World::new(LIFETIMES);
+    let said = |minute, name: Option<&str>, channel: &str| {
+        let mut patch = heard(1, later(minute));
+        patch.info.long_name = name.map(Into::into);
+        patch.info.channel = Some(channel.into());
+        patch
+    };
+    for patch in [
+        said(1, Some("Hill"), "a"),
+        said(3, None, "c"),
+        said(2, Some("Valley"), "b"),
+        // Older than the name that is known.
+        said(1, Some("Hill"), "a"),
+    ] {
+        world.apply(&patch, later(3));
+    }
+    let batch = world.seal().unwrap();
+    let info = &batch.changes[0].after.as_ref().unwrap().info;
+    assert_eq!((info.long_name.as_deref(), info.channel.as_deref()), (Some("Valley"), Some("c")));
+}
+
+#[test]
 fn each_node_is_in_the_log_once_however_often_it_changes() {
     let mut world = World::new(LIFETIMES);
     for minute in 0..100 {

@@ -103,7 +103,7 @@ impl Load {
                 break id;
             }
         };
-        let (port, payload) = said.payload(radio, now);
+        let (port, payload) = said.payload(radio, id, now);
         let first = rng.u32(0..GATEWAYS);
         let copies = 1 + rng.u32(0..GATEWAYS - 1).min(rng.u32(0..GATEWAYS));
         let gateways: BTreeSet<u32> =
@@ -112,11 +112,11 @@ impl Load {
             let copy = Radio(radio).packet(gateway_id(*gateway), id, now, port, &payload);
             self.by_gateway[*gateway as usize].push(copy);
         }
-        self.show(radio, now, &said);
+        self.show(radio, id, now, &said);
         self.facts.insert((radio, id), Fact { gateways, heard: now, said });
     }
 
-    fn show(&mut self, radio: u32, now: u32, said: &Said) {
+    fn show(&mut self, radio: u32, id: u32, now: u32, said: &Said) {
         let millis = u64::from(now) * 1000;
         let record = self.records.entry(Radio(radio).id()).or_insert_with(|| {
             json!({ "id": Radio(radio).id(), "network": "meshtastic", "channel": "LongFast", "online": true })
@@ -124,7 +124,7 @@ impl Load {
         record["lastHeard"] = millis.into();
         match said {
             Said::Name => {
-                record["longName"] = long_name(radio).into();
+                record["longName"] = long_name(id).into();
                 record["shortName"] = "R".into();
                 record["hwModel"] = "UNSET".into();
                 record["role"] = "CLIENT".into();
@@ -152,11 +152,11 @@ impl Load {
 }
 
 impl Said {
-    fn payload(&self, radio: u32, now: u32) -> (PortNum, Vec<u8>) {
+    fn payload(&self, radio: u32, id: u32, now: u32) -> (PortNum, Vec<u8>) {
         match self {
             Self::Name => {
                 let user = User {
-                    long_name: long_name(radio),
+                    long_name: long_name(id),
                     short_name: "R".to_owned(),
                     ..User::default()
                 };
@@ -197,10 +197,8 @@ impl Said {
     }
 }
 
-/// It stays the same: names share their stamp with the channel, which every packet states, so of two
-/// that overtake each other the newer one need not win.
-fn long_name(radio: u32) -> String {
-    format!("Radio \"{radio}\" <b>é</b>")
+fn long_name(id: u32) -> String {
+    format!("Radio \"{id}\" <b>é</b>")
 }
 
 pub(super) fn gateway_id(gateway: u32) -> u32 {
