@@ -126,7 +126,9 @@ async fn while_the_database_takes_nothing_the_embedded_broker_acknowledges_nothi
 
     // Three at QoS 1, of whom one connects again and says everything again; and two at QoS 2.
     let all = packets(1..10);
-    let mut gateways: Vec<_> = (0..3).map(|_| Gateway::connect(broker)).collect();
+    let name = |index| format!("gateway-{index}");
+    let connect = |index| Gateway::try_connect_as(Some(&name(index)), broker).unwrap();
+    let mut gateways: Vec<_> = (0..3).map(connect).collect();
     for (gateway, packets) in gateways.iter_mut().zip(all.chunks(3)) {
         borrowed(packets).for_each(|(topic, payload)| gateway.send(topic, payload));
     }
@@ -147,12 +149,11 @@ async fn while_the_database_takes_nothing_the_embedded_broker_acknowledges_nothi
         .collect();
     // One of each is on its way, and the others wait in their connections.
     geocast.metric_becomes(PENDING, 5).await;
-    gateways.remove(0);
-    let mut again = Gateway::connect(broker);
+    let mut again = connect(0);
     for (id, packet) in (1..).zip(borrowed(&all[..3])) {
         again.try_send(id, true, packet).unwrap();
     }
-    gateways.push(again);
+    gateways[0] = again;
     geocast.metric_becomes(PENDING, 6).await;
 
     // Whoever publishes at QoS 0 waits in the same way once geocast is full. It goes on meanwhile

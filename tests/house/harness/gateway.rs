@@ -19,12 +19,17 @@ impl Gateway {
 
     /// Connects to a broker that may die meanwhile.
     pub(crate) fn try_connect(broker: SocketAddr) -> io::Result<Self> {
+        Self::try_connect_as(None, broker)
+    }
+
+    /// Connects under this name, which throws out who else has it.
+    pub(crate) fn try_connect_as(name: Option<&str>, broker: SocketAddr) -> io::Result<Self> {
         let mut socket = TcpStream::connect(broker)?;
         socket.set_read_timeout(Some(DEADLINE))?;
         socket.set_nodelay(true)?;
-        let name = format!("gateway-{}", socket.local_addr()?.port());
+        let own = format!("gateway-{}", socket.local_addr()?.port());
         let mut body = b"\x00\x04MQTT\x04\x02\x00\x00".to_vec();
-        push_text(&mut body, name.as_bytes());
+        push_text(&mut body, name.unwrap_or(&own).as_bytes());
         send(&mut socket, 0x10, &body)?;
         let mut answer = [0; 4];
         socket.read_exact(&mut answer)?;
