@@ -32,7 +32,7 @@ test: ## Run every check; the last line says how it went
 # --- the steps of `make test`, in its order
 
 setup: ## Check the tools and install what is missing
-	scripts/setup rust node mosquitto chromium
+	scripts/setup rust node mosquitto postgres chromium
 
 test-web: web/node_modules/.package-lock.json ## Check, test and build the page
 	npm --prefix web run --silent check

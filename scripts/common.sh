@@ -28,3 +28,18 @@ find_chromium() {
 		command -v chromium || command -v chromium-browser || command -v google-chrome
 	fi
 }
+
+# The folder of PostgreSQL's programs: Debian keeps those of the server out of the PATH.
+find_postgres() {
+	local bin
+	while read -r bin; do
+		if [ -x "$bin/postgres" ] && [ -x "$bin/initdb" ] && [ -x "$bin/pg_isready" ] && [ -x "$bin/psql" ]; then
+			printf '%s\n' "$bin"
+			return
+		fi
+	done < <(
+		printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV
+		tr ':' '\n' <<<"$PATH"
+	)
+	return 1
+}

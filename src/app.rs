@@ -9,11 +9,14 @@
 //! acknowledges what is left and lets go of its own, broadcast sends the last batch and closes the
 //! mailboxes, and the sockets say goodbye.
 
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tracing::info;
 use url::Url;
 
@@ -29,7 +32,7 @@ use crate::{
         MqttSettings, MqttSource, MqttUrl,
     },
     rooms::Rooms,
-    storage::{self, Job, Lag, Store, Writer},
+    storage::{self, Job, Lag, PostgresLimits, Store, Writer},
 };
 
 /// Messages received and not committed yet in a demonstration.
@@ -67,7 +70,8 @@ struct Brokers {
 /// What makes a server.
 struct Settings {
     listen: SocketAddr,
-    database_url: String,
+    database_url: Secret<String>,
+    database_limits: PostgresLimits,
     source: Source,
     channel_keys: Vec<Secret<String>>,
     /// Messages received and not committed yet. Beyond it ingest stops reading, and brokers hold
@@ -87,7 +91,8 @@ pub async fn serve(
     let source = if config.mqtt_url.is_empty() {
         Source::Embedded { listen: config.broker_listen }
     } else {
-        let own_id = || ingest::own_client_id(&config.database_url);
+        let database = config::without_password(config.database_url.expose());
+        let own_id = || ingest::own_client_id(&database);
         Source::Brokers(Brokers {
             urls: config.mqtt_url,
             ca: certificates(config.mqtt_ca.as_deref())?,
@@ -99,13 +104,26 @@ pub async fn serve(
     let settings = Settings {
         listen: config.listen,
         database_url: config.database_url,
+        database_limits: PostgresLimits {
+            connections: config.database_connections,
+            timeout: config.database_timeout,
+        },
         source,
         channel_keys: config.channel_key,
         max_pending: (config.max_pending as usize).max(4 * brokers),
         map: config.map,
     };
+    let mut stop = pin!(stop);
+    let door = door(&settings)?;
+    let store = tokio::select! {
+        store = database(&settings, &door) => store?,
+        () = &mut stop => {
+            info!("stopped");
+            return Ok(());
+        }
+    };
     let mut rooms = Rooms::default();
-    let server = open(&mut rooms, settings, clock).await?;
+    let server = open(&mut rooms, settings, door, store, clock).await?;
     server.run_until(rooms, stop).await
 }
 
@@ -117,14 +135,17 @@ pub async fn demo(
 ) -> anyhow::Result<()> {
     let settings = Settings {
         listen: config.listen,
-        database_url: "sqlite::memory:".to_owned(),
+        database_url: Secret::new("sqlite::memory:".to_owned()),
+        database_limits: PostgresLimits::default(),
         source: Source::Embedded { listen: config.broker_listen },
         channel_keys: Vec::new(),
         max_pending: DEMO_PENDING,
         map: config.map,
     };
+    let door = door(&settings)?;
+    let store = database(&settings, &door).await?;
     let mut rooms = Rooms::default();
-    let server = open(&mut rooms, settings, clock.clone()).await?;
+    let server = open(&mut rooms, settings, door, store, clock.clone()).await?;
     let broker = server.broker.context("the demonstration needs the embedded broker")?;
     let mesh = DemoSettings { broker, nodes: config.nodes.into(), seed: config.seed };
     rooms.open("demo", demo::run(mesh, clock, rooms.stop.child_token()));
@@ -187,18 +208,41 @@ impl Server {
     }
 }
 
+fn door(settings: &Settings) -> anyhow::Result<Arc<TcpListener>> {
+    let cannot = || format!("cannot listen on --listen {}", settings.listen);
+    http::listen(settings.listen).map(Arc::new).with_context(cannot)
+}
+
+/// The database, once it is there. Until then whoever comes to the door is told why it is not.
+async fn database(settings: &Settings, door: &Arc<TcpListener>) -> anyhow::Result<Arc<dyn Store>> {
+    let (trouble, troubled) = watch::channel(None);
+    let opening = storage::open_when_there(
+        settings.database_url.expose(),
+        settings.map.forget_after,
+        settings.database_limits,
+        trouble,
+    );
+    let clients = &settings.map.limits;
+    let door = (Arc::clone(door), door.local_addr()?);
+    let work = http::answer_during(opening, troubled, door, (limits(clients), pulse(clients)));
+    Ok(Box::pin(work).await?)
+}
+
 /// Opens every room of a server.
-async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Result<Server> {
+async fn open(
+    rooms: &mut Rooms,
+    settings: Settings,
+    door: Arc<TcpListener>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) -> anyhow::Result<Server> {
     let mut registry = Registry::with_prefix("geocast");
     // One half waits while the other is being committed.
     let most_jobs = settings.max_pending / 2;
     let (jobs_in, jobs) = mpsc::channel(settings.max_pending - most_jobs);
     let (committed_in, committed) = mpsc::channel(COMMITTED);
 
-    let store = storage::open(&settings.database_url, settings.map.forget_after).await?;
     let (live, broadcaster) = world(&*store, &settings.map, &clock, &mut registry).await?;
-    let listener = http::listen(settings.listen)
-        .with_context(|| format!("cannot listen on --listen {}", settings.listen))?;
 
     let (writer, mut vitals) =
         writer(&store, (jobs, most_jobs), committed_in, rooms, &clock, &mut registry);
@@ -225,25 +269,26 @@ async fn open(rooms: &mut Rooms, settings: Settings, clock: Clock) -> anyhow::Re
         registry,
         metrics,
         page,
-        pulse: http::Pulse {
-            heartbeat: settings.map.limits.heartbeat,
-            timeout: settings.map.limits.client_timeout,
-        },
-        limits: limits(settings.map.limits),
+        pulse: pulse(&settings.map.limits),
+        limits: limits(&settings.map.limits),
         admin_token,
     };
-    let address = listener.local_addr()?;
+    let address = door.local_addr()?;
     let stop = rooms.stop.clone().cancelled_owned();
     rooms.open("http", async move {
-        http::serve(listener, parts, stop).await;
+        http::serve(door, parts, stop).await;
         Ok(())
     });
     info!("listening on http://{address}");
     Ok(Server { broker, store })
 }
 
+fn pulse(limits: &config::Limits) -> http::Pulse {
+    http::Pulse { heartbeat: limits.heartbeat, timeout: limits.client_timeout }
+}
+
 /// What clients may ask for.
-fn limits(limits: config::Limits) -> http::Limits {
+fn limits(limits: &config::Limits) -> http::Limits {
     let per_second = |count, burst| Rate::new(count, Duration::from_secs(1), burst);
     let per_minute = |count, burst| Rate::new(count, Duration::from_mins(1), burst);
     http::Limits {
@@ -262,8 +307,8 @@ fn limits(limits: config::Limits) -> http::Limits {
         ),
         message_bytes: limits.max_message_bytes as usize,
         write_budget_bytes: limits.write_budget as usize,
-        trusted_proxies: limits.trusted_proxy,
-        origins: limits.allow_origin.into_iter().collect(),
+        trusted_proxies: limits.trusted_proxy.clone(),
+        origins: limits.allow_origin.iter().cloned().collect(),
     }
 }
 

@@ -19,7 +19,7 @@ use clap::{
 use url::Url;
 
 pub use limits::Limits;
-pub use values::Secret;
+pub use values::{Secret, without_password};
 
 /// A live map of a mesh network: MQTT in, exactly what changes in each browser's view out.
 #[derive(Debug, Parser)]
@@ -80,7 +80,7 @@ pub struct Serve {
     #[arg(value_parser = values::address)]
     pub listen: SocketAddr,
 
-    /// Where everything is kept.
+    /// Where everything is kept: sqlite:PATH, or postgres://user:password@host:port/database.
     #[arg(
         long,
         value_name = "URL",
@@ -88,7 +88,17 @@ pub struct Serve {
         env = "GEOCAST_DATABASE_URL"
     )]
     #[arg(value_parser = values::database_url, hide_env_values = true)]
-    pub database_url: String,
+    pub database_url: Secret<String>,
+
+    /// Connections to Postgres at a time: one writes, the others read.
+    #[arg(long, value_name = "COUNT", default_value_t = 5, env = "GEOCAST_DATABASE_CONNECTIONS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections: u32,
+
+    /// How long Postgres may take to answer before it is given up and asked again.
+    #[arg(long, value_name = "SPAN", default_value = "30s", env = "GEOCAST_DATABASE_TIMEOUT")]
+    #[arg(value_parser = values::span)]
+    pub database_timeout: Duration,
 
     /// A broker to read from, as mqtt://user:password@host:1883 or mqtts://...; may be given
     /// several times. Without one, geocast is a broker itself.
@@ -294,7 +304,7 @@ fn hushed(mut error: clap::Error) -> clap::Error {
     };
     let (flag, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
     let is_secret = ["--channel-key", "--admin-token"].iter().any(|name| flag.starts_with(name));
-    let shown = if is_secret {
+    let shown = if is_secret || value.contains("password=") {
         "(not shown)".to_owned()
     } else if let Some((_, host)) = value.rsplit_once('@') {
         format!("(not shown)@{host}")

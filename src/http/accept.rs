@@ -65,11 +65,24 @@ impl Listener for TcpListener {
     type Io = TcpStream;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = Self::accept(self).await?;
-        // Small frames go out at once. A socket that cannot be told so still works.
-        drop(stream.set_nodelay(true));
-        Ok((stream, peer))
+        accept_from(self).await
     }
+}
+
+/// One socket that is listened to by one server after the other.
+impl Listener for Arc<TcpListener> {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        accept_from(self).await
+    }
+}
+
+async fn accept_from(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept().await?;
+    // Small frames go out at once. A socket that cannot be told so still works.
+    drop(stream.set_nodelay(true));
+    Ok((stream, peer))
 }
 
 /// How connections are served.

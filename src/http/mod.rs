@@ -36,6 +36,7 @@ mod scrape;
 mod session;
 mod socket;
 mod stats;
+mod waiting;
 mod wire;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -70,6 +71,7 @@ pub use health::Vital;
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use origin::AllowedOrigins;
+pub use waiting::answer_during;
 
 /// How long clients may take for their last frames once the map has closed.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);

@@ -87,6 +87,8 @@ pub(super) struct Entry {
     pub(super) filed: Filed,
     /// The row of its packet.
     pub(super) row: i64,
+    /// When the first copy of its packet arrived.
+    pub(super) received_at: Timestamp,
 }
 
 /// The first copies that any of `batch` can be a further copy of were received between these.
@@ -139,14 +141,14 @@ impl<'a, R: Iterator<Item = i64>> Filing<'a, R> {
             known.push(first_copy);
             first_copy
         });
-        let row = first_copy.row;
+        let Known { row, received_at } = first_copy;
         let stored_now = self.receptions.insert((row, &reception.gateway));
         let filed = match (is_new, stored_now) {
             (true, _) => Filed::Packet,
             (false, true) => Filed::Reception,
             (false, false) => Filed::Duplicate,
         };
-        Entry { filed, row }
+        Entry { filed, row, received_at }
     }
 }
 

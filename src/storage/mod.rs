@@ -6,6 +6,8 @@ mod filing;
 pub mod fuzzing;
 mod lag;
 mod metrics;
+mod opening;
+mod postgres;
 mod quarantine;
 mod sql;
 mod sqlite;
@@ -23,6 +25,7 @@ use crate::domain::{
 
 pub use lag::Lag;
 pub use metrics::Metrics;
+pub use opening::open_when_there;
 pub use writer::{Job, Outcome, Settle, Writer};
 
 /// Why the store could not do what it was asked.
@@ -53,7 +56,9 @@ pub enum StoreError {
     },
     /// The URL names no database that this program can use. The message never repeats the URL,
     /// which may hold a password.
-    #[error("not a usable database URL ({0}): write sqlite:PATH or sqlite::memory:")]
+    #[error(
+        "not a usable database URL ({0}): write sqlite:PATH, sqlite::memory: or postgres://..."
+    )]
     UnsupportedUrl(String),
     /// The cursor was not made by this store.
     #[error("not a cursor that this server gave")]
@@ -159,23 +164,54 @@ pub trait Store: Send + Sync {
     async fn close(&self);
 }
 
+/// How a Postgres database may be used. A file needs no such limits.
+#[derive(Clone, Copy, Debug)]
+pub struct PostgresLimits {
+    /// Connections at a time: one writes, the others read.
+    pub connections: u32,
+    /// How long it may take to answer before it is given up.
+    pub timeout: Duration,
+}
+
+impl Default for PostgresLimits {
+    fn default() -> Self {
+        Self { connections: 5, timeout: Duration::from_secs(30) }
+    }
+}
+
 /// Opens the database of this URL and brings its schema up to date: `sqlite:PATH`,
-/// `sqlite://PATH`, or `sqlite::memory:` for one that is gone when it is closed.
+/// `sqlite://PATH`, or `sqlite::memory:` for one that is gone when it is closed, or
+/// `postgres://user:password@host:port/database`. [`StoreError::Unavailable`] says that another
+/// attempt may succeed.
 pub async fn open(url: &str, forget_after: Duration) -> Result<Arc<dyn Store>, StoreError> {
+    open_within(url, forget_after, PostgresLimits::default()).await
+}
+
+/// The same, within other limits than the usual ones.
+pub async fn open_within(
+    url: &str,
+    forget_after: Duration,
+    limits: PostgresLimits,
+) -> Result<Arc<dyn Store>, StoreError> {
     let unsupported = |reason: &str| Err(StoreError::UnsupportedUrl(reason.to_owned()));
     let Some((scheme, rest)) = url.split_once(':') else {
         return unsupported("it has no scheme");
     };
-    if scheme != "sqlite" {
-        let named =
-            scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let scheme = if named { scheme } else { "?" };
-        return unsupported(&format!("its scheme is {scheme}"));
-    }
-    match rest.strip_prefix("//").unwrap_or(rest) {
-        "" => unsupported("it has no path"),
-        ":memory:" => Ok(Arc::new(sqlite::SqliteStore::in_memory(forget_after).await?)),
-        path if path.contains('?') => unsupported("it has parameters"),
-        path => Ok(Arc::new(sqlite::SqliteStore::open(path.as_ref(), forget_after).await?)),
+    match (scheme, rest.strip_prefix("//").unwrap_or(rest)) {
+        ("postgres" | "postgresql", _) => {
+            Ok(Arc::new(postgres::PostgresStore::open(url, forget_after, limits).await?))
+        }
+        ("sqlite", "") => unsupported("it has no path"),
+        ("sqlite", ":memory:") => Ok(Arc::new(sqlite::SqliteStore::in_memory(forget_after).await?)),
+        ("sqlite", path) if path.contains('?') => unsupported("it has parameters"),
+        ("sqlite", path) => {
+            Ok(Arc::new(sqlite::SqliteStore::open(path.as_ref(), forget_after).await?))
+        }
+        _ => {
+            let named =
+                scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+            let scheme = if named { scheme } else { "?" };
+            unsupported(&format!("its scheme is {scheme}"))
+        }
     }
 }

@@ -58,9 +58,15 @@ async fn a_database_in_memory_keeps_the_basics_while_it_is_open() {
 
 #[tokio::test]
 async fn a_url_that_names_no_database_is_refused_without_its_secrets() {
-    for url in ["postgres://map:hunter2@db/map", "geocast.db", "sqlite:", "sqlite:a.db?mode=ro"] {
+    for url in [
+        "mysql://map:hunter2@db/map",
+        "geocast.db",
+        "sqlite:",
+        "sqlite:a.db?mode=ro",
+        "postgres://map:hunter2@db:port/map",
+    ] {
         let message = refusal(url).await;
         assert!(message.contains("sqlite:PATH") && !message.contains("hunter2"), "{message}");
     }
-    assert!(refusal("postgres://map:hunter2@db/map").await.contains("postgres"));
+    assert!(refusal("mysql://map:hunter2@db/map").await.contains("mysql"));
 }

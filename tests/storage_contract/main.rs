@@ -18,17 +18,32 @@ use tempfile::TempDir;
 /// How long a node may be silent before its state starts anew.
 const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);
 
+#[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod postgres_server;
+
 /// A database of its own for one test.
 struct House {
     url: String,
-    _directory: TempDir,
+    _keeper: Keeper,
+}
+
+/// What a database lives in.
+enum Keeper {
+    Folder { _folder: TempDir },
+    Server { _database: postgres_server::Database },
 }
 
 impl House {
     fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("geocast.db").display());
-        Self { url, _directory: directory }
+        Self { url, _keeper: Keeper::Folder { _folder: directory } }
+    }
+
+    fn postgres() -> Self {
+        let database = postgres_server::Database::create();
+        Self { url: database.url.clone(), _keeper: Keeper::Server { _database: database } }
     }
 
     async fn open(&self) -> Arc<dyn Store> {
@@ -38,7 +53,7 @@ impl House {
 
 /// The contract, run on one database.
 macro_rules! contract {
-    ($database:ident: $($module:ident: { $($name:ident),+ $(,)? })+) => {
+    ($database:ident, $cases:literal stories: $($module:ident: { $($name:ident),+ $(,)? })+) => {
         mod $database {
             use super::House;
 
@@ -49,12 +64,14 @@ macro_rules! contract {
 
             #[test]
             fn any_batches_and_stops_come_to_the_same() {
-                crate::model::any_batches_and_stops_come_to_the_same(House::$database);
+                crate::model::any_batches_and_stops_come_to_the_same(House::$database, $cases);
             }
         }
     };
     (every database: $($names:tt)+) => {
-        contract!(sqlite: $($names)+);
+        contract!(sqlite, 40 stories: $($names)+);
+        // A new database takes a while.
+        contract!(postgres, 8 stories: $($names)+);
     };
 }
 
@@ -82,6 +99,12 @@ contract!(every database:
         opening_again_keeps_everything,
         readers_and_the_writer_work_at_once,
         what_a_run_leaves_is_taken_once,
+    }
+    poison: {
+        what_a_trigger_raises_is_a_rejection_and_the_store_goes_on,
+        a_missing_table_is_no_fault_of_what_is_stored,
+        the_poisonous_packet_is_set_aside_and_its_neighbours_are_stored_in_order,
+        a_second_gateway_s_copy_of_what_was_rejected_is_set_aside_beside_the_first,
     }
     histories: {
         a_history_is_paged_without_gaps_or_repeats,

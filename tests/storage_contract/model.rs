@@ -282,9 +282,9 @@ fn expect(steps: &[(Before, Report)]) -> (Vec<Filed>, Everything) {
     (filed, model.everything())
 }
 
-pub(crate) fn any_batches_and_stops_come_to_the_same(new_house: fn() -> House) {
+pub(crate) fn any_batches_and_stops_come_to_the_same(new_house: fn() -> House, cases: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = ProptestConfig { cases: 40, failure_persistence: None, ..<_>::default() };
+    let config = ProptestConfig { cases, failure_persistence: None, ..<_>::default() };
     proptest!(config, |(steps in steps())| {
         let house = new_house();
         let (filed, held) = runtime.block_on(run(&house, &steps));

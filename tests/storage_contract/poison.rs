@@ -1,4 +1,4 @@
-//! What the database refuses for what it says, in a database on disk.
+//! What the database refuses for what it says, in any database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use geocast::{
     domain::{Filed, NodeId, Report},
     storage::{Job, Metrics, Outcome, Store, StoreError, Writer},
 };
-use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, sqlite::SqliteConnectOptions};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout},
@@ -22,26 +22,44 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Another program's hand in the database.
-async fn by_hand(house: &House) -> SqliteConnection {
-    let path = house.url.strip_prefix("sqlite://").unwrap();
-    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+async fn by_hand(house: &House, statement: &'static str) {
+    let done = if let Some(path) = house.url.strip_prefix("sqlite://") {
+        let mut hand = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        sqlx::raw_sql(statement).execute(&mut hand).await.map(drop)
+    } else {
+        let mut hand = PgConnection::connect(&house.url).await.unwrap();
+        sqlx::raw_sql(statement).execute(&mut hand).await.map(drop)
+    };
+    done.unwrap();
 }
 
 /// From now on the database raises where a text is poison.
 async fn poison(house: &House) {
-    let trigger = "CREATE TRIGGER poison BEFORE INSERT ON messages WHEN new.text = 'poison' \
-        BEGIN SELECT RAISE(ABORT, 'the well is poisoned'); END";
-    sqlx::query(trigger).execute(&mut by_hand(house).await).await.unwrap();
+    let trigger = if house.url.starts_with("sqlite") {
+        "CREATE TRIGGER poison BEFORE INSERT ON messages WHEN new.text = 'poison' \
+         BEGIN SELECT RAISE(ABORT, 'the well is poisoned'); END"
+    } else {
+        "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN RAISE EXCEPTION ''the well is poisoned''; END'; \
+         CREATE TRIGGER poison BEFORE INSERT ON messages FOR EACH ROW \
+         WHEN (new.text = 'poison') EXECUTE FUNCTION poison()"
+    };
+    by_hand(house, trigger).await;
 }
 
 type Row = (i64, String, String, String, i64, String, i64, Option<String>, Vec<u8>);
 
 async fn quarantined(house: &House) -> Vec<Row> {
-    let rows = sqlx::query_as(
-        "SELECT arrived, reason, network, sender, packet_id, gateway, port, channel, payload \
-         FROM quarantine ORDER BY id",
-    );
-    rows.fetch_all(&mut by_hand(house).await).await.unwrap()
+    const ALL: &str = "SELECT arrived, reason, network, sender, packet_id, gateway, \
+        CAST(port AS BIGINT), channel, payload FROM quarantine ORDER BY id";
+    let rows = if let Some(path) = house.url.strip_prefix("sqlite://") {
+        let mut hand = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        sqlx::query_as(ALL).fetch_all(&mut hand).await
+    } else {
+        let mut hand = PgConnection::connect(&house.url).await.unwrap();
+        sqlx::query_as(ALL).fetch_all(&mut hand).await
+    };
+    rows.unwrap()
 }
 
 /// What becomes of these reports when the writer gets them all at once.
@@ -75,11 +93,9 @@ async fn written(store: &Arc<dyn Store>, reports: &[Report]) -> Vec<Outcome> {
     settled
 }
 
-#[tokio::test]
-async fn what_a_trigger_raises_is_a_rejection_and_the_store_goes_on() {
-    let house = House::sqlite();
+pub(crate) async fn what_a_trigger_raises_is_a_rejection_and_the_store_goes_on(house: &House) {
     let store = house.open().await;
-    poison(&house).await;
+    poison(house).await;
     let poisonous = message(1, 1, NOON, "poison");
     let sound = message(2, 2, NOON, "water");
     let refused = store.commit(&[&sound, &poisonous]).await;
@@ -89,23 +105,21 @@ async fn what_a_trigger_raises_is_a_rejection_and_the_store_goes_on() {
     assert_eq!(commit(&store, &[sound]).await, [Filed::Packet]);
     assert!(store.quarantine(&poisonous, &reason).await.unwrap());
     assert!(!store.quarantine(&poisonous, &reason).await.unwrap(), "it is there");
-    assert_eq!(quarantined(&house).await.len(), 1);
+    assert_eq!(quarantined(house).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_missing_table_is_no_fault_of_what_is_stored() {
-    let house = House::sqlite();
+pub(crate) async fn a_missing_table_is_no_fault_of_what_is_stored(house: &House) {
     let store = house.open().await;
-    sqlx::query("DROP TABLE links").execute(&mut by_hand(&house).await).await.unwrap();
+    by_hand(house, "DROP TABLE links").await;
     let refused = store.commit(&[&full(1, 1, NOON)]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 }
 
-#[tokio::test]
-async fn the_poisonous_packet_is_set_aside_and_its_neighbours_are_stored_in_order() {
-    let house = House::sqlite();
+pub(crate) async fn the_poisonous_packet_is_set_aside_and_its_neighbours_are_stored_in_order(
+    house: &House,
+) {
     let store = house.open().await;
-    poison(&house).await;
+    poison(house).await;
     let reports: Vec<_> = (0..50_u32)
         .map(|n| {
             let text = if n % 20 == 7 { "poison" } else { "water" };
@@ -133,21 +147,21 @@ async fn the_poisonous_packet_is_set_aside_and_its_neighbours_are_stored_in_orde
             vec![0, 1, 2, 255],
         )
     };
-    assert_eq!(quarantined(&house).await, [row(7), row(27), row(47)]);
+    assert_eq!(quarantined(house).await, [row(7), row(27), row(47)]);
 
     // After a crash before the acknowledgement everything comes again.
     let again = written(&store, &reports).await;
     assert_eq!(again.iter().filter(|outcome| **outcome == Outcome::Quarantined).count(), 3);
     let known = Outcome::Filed(Filed::Duplicate);
     assert_eq!(again.iter().filter(|outcome| **outcome == known).count(), 47);
-    assert_eq!(quarantined(&house).await.len(), 3);
+    assert_eq!(quarantined(house).await.len(), 3);
 }
 
-#[tokio::test]
-async fn a_second_gateway_s_copy_of_what_was_rejected_is_set_aside_beside_the_first() {
-    let house = House::sqlite();
+pub(crate) async fn a_second_gateway_s_copy_of_what_was_rejected_is_set_aside_beside_the_first(
+    house: &House,
+) {
     let store = house.open().await;
-    poison(&house).await;
+    poison(house).await;
     let copy = |gateway| {
         let mut report = message(1, 9, NOON, "poison");
         report.reception.gateway = NodeId::Radio(gateway);
@@ -163,7 +177,7 @@ async fn a_second_gateway_s_copy_of_what_was_rejected_is_set_aside_beside_the_fi
         Outcome::Quarantined,
     ];
     assert_eq!(outcomes, expected);
-    let rows = quarantined(&house).await;
+    let rows = quarantined(house).await;
     let gateways: Vec<_> = rows.iter().map(|row| row.5.as_str()).collect();
     assert_eq!(gateways, ["!00000001", "!00000002", "!00000003"]);
 }

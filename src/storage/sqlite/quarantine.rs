@@ -8,23 +8,6 @@ use crate::{
     storage::{StoreError, quarantine},
 };
 
-/// The same packet, by whatever gateway; with ?4, the copy of this gateway.
-const KNOWN: &str = "\
-    SELECT count(*), coalesce(sum(gateway = ?4), 0) FROM quarantine \
-    WHERE sender = ?1 AND packet_id = ?2 AND network = ?3 AND payload = ?5";
-
-const INSERT: &str = "\
-    INSERT INTO quarantine \
-        (arrived, reason, network, sender, packet_id, gateway, port, channel, payload) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-
-/// Deletes the oldest beyond either limit, and the newest never.
-const TRIM: &str = "\
-    DELETE FROM quarantine WHERE id IN (SELECT id FROM ( \
-        SELECT id, row_number() OVER newest AS nth, sum(length(payload)) OVER newest AS bytes \
-        FROM quarantine WINDOW newest AS (ORDER BY id DESC) \
-    ) WHERE nth > ?1 OR (nth > 1 AND bytes > ?2))";
-
 impl SqliteStore {
     pub(super) async fn set_aside(
         &self,
@@ -50,7 +33,7 @@ async fn put(
     let (sender, gateway) = (packet.key.sender.to_string(), reception.gateway.to_string());
     let (network, packet_id) = (packet.key.network.name(), packet.key.id.cast_signed());
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let (of_packet, of_gateway): (i64, i64) = sqlx::query_as(KNOWN)
+    let (of_packet, of_gateway): (i64, i64) = sqlx::query_as(quarantine::KNOWN)
         .bind(&sender)
         .bind(packet_id)
         .bind(network)
@@ -59,7 +42,7 @@ async fn put(
         .fetch_one(&mut *transaction)
         .await?;
     if of_gateway == 0 {
-        sqlx::query(INSERT)
+        sqlx::query(quarantine::INSERT)
             .bind(reception.arrived.as_millis())
             .bind(quarantine::shortened(reason))
             .bind(network)
@@ -71,7 +54,7 @@ async fn put(
             .bind(&packet.payload)
             .execute(&mut *transaction)
             .await?;
-        sqlx::query(TRIM)
+        sqlx::query(quarantine::TRIM)
             .bind(quarantine::MOST_ROWS)
             .bind(quarantine::MOST_PAYLOAD_BYTES)
             .execute(&mut *transaction)

@@ -1,0 +1,80 @@
+//! Before the map is there: everybody who asks is told why it is not.
+
+use std::{future::Future, sync::Arc};
+
+use axum::{
+    Json, Router,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{Limits, Listener, Metrics, Pulse, accept::Server, gate::Gate};
+
+/// Does `work`, and answers with 503 while it is in trouble with the database. `trouble` ends with
+/// the work.
+pub async fn answer_during<T>(
+    work: impl Future<Output = T>,
+    trouble: watch::Receiver<Option<String>>,
+    (listener, address): (impl Listener, std::net::SocketAddr),
+    (limits, pulse): (Limits, Pulse),
+) -> T {
+    let done = CancellationToken::new();
+    let answering = async {
+        let mut first = trouble.clone();
+        if first.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
+        drop(first);
+        info!("answering on http://{address} that the map is not there yet");
+        let metrics = Metrics::default();
+        let server = Server {
+            handshake: limits.handshake,
+            patience: pulse.timeout,
+            gate: Arc::new(Gate::new(limits, metrics.connections.clone())),
+            metrics,
+            router: router(trouble),
+        };
+        server.run(listener, done.clone().cancelled_owned()).await;
+    };
+    let working = async {
+        let outcome = work.await;
+        done.cancel();
+        outcome
+    };
+    tokio::join!(working, answering).0
+}
+
+fn router(trouble: watch::Receiver<Option<String>>) -> Router {
+    let health = move || {
+        let reason = trouble.borrow().clone().unwrap_or_else(|| "is being opened".to_owned());
+        std::future::ready(unhealthy(&reason))
+    };
+    let anything_else = || {
+        let problem = json!({
+            "title": StatusCode::SERVICE_UNAVAILABLE.canonical_reason(),
+            "status": StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+            "detail": "the server waits for its database",
+        });
+        std::future::ready(unavailable("application/problem+json", problem))
+    };
+    Router::new().route("/api/health", get(health)).fallback(anything_else)
+}
+
+fn unhealthy(reason: &str) -> Response {
+    let body = json!({
+        "status": "degraded",
+        "problems": [format!("database: {reason}")],
+        "checks": [{ "name": "database", "ok": false, "detail": reason }],
+    });
+    unavailable("application/json", body)
+}
+
+fn unavailable(kind: &'static str, body: serde_json::Value) -> Response {
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, Json(body)).into_response()
+}

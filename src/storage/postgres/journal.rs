@@ -1,0 +1,136 @@
+//! What the writer remembers between two commits, and how a run begins.
+
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::sleep;
+
+use super::{connection::failed, partitions::Partitions};
+use crate::{
+    domain::{Filed, Timestamp},
+    storage::{
+        StoreError,
+        filing::{Absence, Absences},
+    },
+};
+
+/// The first half of the keys of all advisory locks: "geoc" in ASCII.
+pub(super) const LOCKS: i32 = 0x6765_6f63;
+
+/// The second half of the key of the lock that a server shares with all others while it runs. Those
+/// of senders are not negative.
+const PRESENCE: i32 = -1;
+
+/// How often it is looked for another server at the start. Of one that was killed, the database
+/// may still hold the connection for a moment.
+const LOOKS: usize = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// What this server knows of its own run. The database holds the rest.
+#[derive(Debug)]
+pub(super) struct Journal {
+    /// The connection that writes, and holds the lock that says that somebody runs; none when it
+    /// broke.
+    pub(super) connection: Option<PgConnection>,
+    pub(super) is_closed: bool,
+    /// The row of this run in `writers`.
+    pub(super) writer: i64,
+    /// How many transactions this run has tried to commit.
+    pub(super) attempts: i64,
+    /// The transaction of which it is not known whether it was committed.
+    pub(super) doubt: Option<Doubt>,
+    /// All spans in which no server ran. None until this run has committed something, since only
+    /// that ends the last one.
+    pub(super) absences: Option<Absences>,
+    pub(super) partitions: Partitions,
+}
+
+/// A transaction that may have been committed: the connection ended before the answer came.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// Its number among the attempts of this run.
+    pub(super) attempt: i64,
+    /// A hash that tells its batch from others.
+    pub(super) batch: u64,
+    /// What is to be said of the batch if it was committed.
+    pub(super) filed: Vec<Filed>,
+}
+
+impl Journal {
+    /// Begins a run. If no other server runs, nobody has since the last packet: an absence begins
+    /// there, and ends with the next packet of any server.
+    pub(super) async fn begin(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        const ALONE: &str = "SELECT pg_try_advisory_xact_lock($1, $2)";
+        const LAST: &str = "\
+            SELECT max(time) FROM (SELECT max(last_packet) AS time FROM writers \
+                UNION ALL SELECT max(ended_at) FROM absences) AS signs_of_life";
+        const ABSENT_SINCE: &str = "\
+            INSERT INTO absences (began_at) \
+            SELECT $1 WHERE NOT EXISTS (SELECT FROM absences WHERE ended_at IS NULL)";
+        const BEGIN: &str =
+            "INSERT INTO writers (commits, last_packet) VALUES (0, $1) RETURNING id";
+        let mut transaction = connection.begin().await?;
+        let mut is_alone = false;
+        for _ in 0..LOOKS {
+            let look = sqlx::query_scalar(ALONE).bind(LOCKS).bind(PRESENCE);
+            is_alone = look.fetch_one(&mut *transaction).await?;
+            if is_alone {
+                break;
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+        let mut last: Option<i64> = None;
+        if is_alone {
+            last = sqlx::query_scalar(LAST).fetch_one(&mut *transaction).await?;
+            if last.is_some() {
+                sqlx::query(ABSENT_SINCE).bind(last).execute(&mut *transaction).await?;
+            }
+            sqlx::query("DELETE FROM writers").execute(&mut *transaction).await?;
+        }
+        let writer = sqlx::query_scalar(BEGIN).bind(last).fetch_one(&mut *transaction).await?;
+        be_present(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Self {
+            connection: None,
+            is_closed: false,
+            writer,
+            attempts: 0,
+            doubt: None,
+            absences: None,
+            partitions: Partitions::default(),
+        })
+    }
+}
+
+/// Says to servers that start that one runs already, for as long as the connection lasts. Waits
+/// for one that is starting.
+pub(super) async fn be_present(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let lock = sqlx::query("SELECT pg_advisory_lock_shared($1, $2)").bind(LOCKS).bind(PRESENCE);
+    lock.execute(connection).await.map(drop)
+}
+
+/// Ends the absence that has no end yet with a packet that came at `now`, unless another server
+/// has, and reads all of them.
+pub(super) async fn end_absence(
+    connection: &mut PgConnection,
+    now: Timestamp,
+) -> Result<Absences, StoreError> {
+    const OPEN: &str = "DELETE FROM absences WHERE ended_at IS NULL RETURNING began_at";
+    const NOTE: &str = "INSERT INTO absences (began_at, ended_at) VALUES ($1, $2)";
+    const ALL: &str = "\
+        SELECT began_at, ended_at FROM absences WHERE ended_at IS NOT NULL \
+        ORDER BY ended_at DESC LIMIT 100";
+    let open: Option<i64> =
+        sqlx::query_scalar(OPEN).fetch_optional(&mut *connection).await.map_err(failed)?;
+    let absence = open.and_then(|began| Absence::between(Timestamp::from_millis(began), now));
+    if let Some(Absence { began, ended }) = absence {
+        let note = sqlx::query(NOTE).bind(began.as_millis()).bind(ended.as_millis());
+        note.execute(&mut *connection).await.map_err(failed)?;
+    }
+    let spans: Vec<(i64, i64)> = sqlx::query_as(ALL).fetch_all(connection).await.map_err(failed)?;
+    let spans = spans.into_iter().rev().map(|(began, ended)| Absence {
+        began: Timestamp::from_millis(began),
+        ended: Timestamp::from_millis(ended),
+    });
+    Ok(Absences::new(spans.collect()))
+}

@@ -1,0 +1,35 @@
+//! The schema, embedded.
+
+use sqlx::PgConnection;
+
+use super::connection::at_open;
+use crate::storage::{
+    StoreError,
+    sql::migrations::{File, migrator, refused},
+};
+
+/// Each file in `migrations/postgres`.
+const MIGRATIONS: &[File] = &[
+    (1, "packets", include_str!("../../../migrations/postgres/0001_packets.sql")),
+    (2, "histories", include_str!("../../../migrations/postgres/0002_histories.sql")),
+    (3, "nodes", include_str!("../../../migrations/postgres/0003_nodes.sql")),
+    (4, "continuation", include_str!("../../../migrations/postgres/0004_continuation.sql")),
+    (6, "quarantine", include_str!("../../../migrations/postgres/0006_quarantine.sql")),
+];
+
+/// Runs what `database` has not seen yet. Of several servers that start at once, one does.
+pub(super) async fn run(connection: &mut PgConnection, database: &str) -> Result<(), StoreError> {
+    let outcome = migrator(MIGRATIONS).run(connection).await;
+    outcome.map_err(|error| refused(error, database, |error| at_open(error, database)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::sql::migrations::assert_listed;
+
+    #[test]
+    fn every_migration_file_is_listed_under_its_name() {
+        assert_listed("migrations/postgres", MIGRATIONS);
+    }
+}
