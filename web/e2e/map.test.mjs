@@ -132,9 +132,12 @@ test('a node chosen from the list shows its details, and Escape closes them', as
 
 test('the list is reached and used by keyboard alone', async () => {
 	await visit({}, async (page) => {
-		await drawn(page);
 		await page.keyboard.press('/');
 		assert.equal(await page.evaluate(() => document.activeElement.id), 'search');
+		// What was searched for stays in the list wherever the map goes.
+		await page.keyboard.type('!');
+		await page.waitForFunction(() => !document.getElementById('list-note').textContent.includes('Searching'));
+		await page.waitForSelector('#list .row:nth-child(2)');
 		await page.keyboard.press('ArrowDown');
 		const first = await page.evaluate(() => document.activeElement.dataset.id);
 		await page.keyboard.press('ArrowDown');
@@ -146,6 +149,21 @@ test('the list is reached and used by keyboard alone', async () => {
 		await page.keyboard.press('Escape');
 		await page.waitForSelector('#details', { state: 'hidden' });
 		assert.equal(await page.evaluate(() => document.activeElement.dataset.id), second);
+	});
+});
+
+test('a row keeps the focus when the list is laid in another order', async () => {
+	await visit({}, async (page) => {
+		await page.waitForSelector('#list .row:nth-child(3)');
+		const id = await page.evaluate(() => {
+			const list = document.getElementById('list');
+			const [first, ...others] = list.children;
+			first.focus();
+			list.prepend(...others);
+			return first.dataset.id;
+		});
+		await page.waitForFunction((wanted) => document.getElementById('list').firstElementChild.dataset.id === wanted, id);
+		assert.equal(await page.evaluate(() => document.activeElement.dataset.id), id);
 	});
 });
 

@@ -41,7 +41,16 @@ export class NodeList {
 		});
 	}
 
-	show({ nodes, note, action }: ListContent, now: number, keepOrder: boolean): void {
+	show(content: ListContent, now: number, keepOrder: boolean): void {
+		const focused = this.list.querySelector<HTMLElement>(':focus');
+		this.lay(content, now, keepOrder);
+		if (!focused || focused === document.activeElement) return;
+		// A row loses the focus when it is moved or removed; whoever works by keyboard must not lose their place.
+		const heir = focused.isConnected ? focused : this.rows.get(this.current ?? '')?.row;
+		heir?.focus({ preventScroll: true });
+	}
+
+	private lay({ nodes, note, action }: ListContent, now: number, keepOrder: boolean): void {
 		const shown = this.inOrder(nodes, keepOrder).slice(0, MAX_ROWS);
 		const cut = nodes.length > MAX_ROWS ? `The ${MAX_ROWS} last heard of ${count(nodes.length, 'node')}.` : '';
 		this.showNote([cut, note].filter(Boolean).join(' '), action);
