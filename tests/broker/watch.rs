@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     harness::{CLIENT, Listener, Log, intake, soon},
-    mosquitto::Mosquitto,
+    mosquitto::{Mosquitto, publish},
 };
 
 /// A listener, and a watch over its broker.
@@ -67,15 +67,18 @@ async fn a_broker_that_drops_messages_while_geocast_is_behind_is_noticed() {
     soon("ended", watch.join_next()).await.unwrap().unwrap();
 }
 
-/// A broker that takes one connection, and answers the first question with these bytes or, when
-/// there are none, by hanging up.
+/// A broker that takes two connections, and answers the first question on the second one with these
+/// bytes or, when there are none, by hanging up.
 fn curt(answer: &'static [u8]) -> MqttSettings {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = MqttUrl::plain("127.0.0.1", listener.local_addr().unwrap().port());
     std::thread::spawn(move || {
+        let mut packet = [0; 1024];
+        let (mut socket, _) = listener.accept().unwrap();
+        assert_ne!(socket.read(&mut packet).unwrap(), 0);
+        socket.write_all(&[0x20, 2, 0, 0]).unwrap();
         let (mut socket, _) = listener.accept().unwrap();
         drop(listener);
-        let mut packet = [0; 1024];
         for answer in [&[0x20, 2, 0, 0], answer] {
             assert_ne!(socket.read(&mut packet).unwrap(), 0);
             socket.write_all(answer).unwrap();
@@ -96,4 +99,22 @@ async fn a_broker_that_says_nothing_of_itself_is_not_asked_again() {
         let watch = BrokerWatch::new(&settings, metrics, connected).unwrap();
         soon("ended", watch.run(CancellationToken::new())).await;
     }
+}
+
+#[tokio::test]
+async fn a_broker_that_knows_clients_by_their_user_loses_no_session_over_the_watch() {
+    let broker = Mosquitto::with("allow_anonymous true\nuse_username_as_clientid true");
+    let url = MqttUrl::parse(&broker.url().replace("mqtt://", "mqtt://map:x@")).unwrap();
+    let settings = MqttSettings::new(url, vec!["#".to_owned()], CLIENT.to_owned());
+    let mut listener = Listener::with(settings.clone(), 100);
+    listener.connected().await;
+    publish(broker.port(), "t", 1, "1\n2\n", &["-l", "-u", "gateway", "-P", "x"]);
+    let first = listener.jobs(2).await;
+    let metrics = Arc::clone(listener.intake.metrics());
+    let watch = BrokerWatch::new(&settings, metrics, listener.state.clone()).unwrap();
+    soon("ended", watch.run(CancellationToken::new())).await;
+    // Thrown out once, and back with all that was not acknowledged.
+    drop(first);
+    assert_eq!(listener.texts(2).await, ["1", "2"]);
+    assert_eq!(metric(&listener, "mqtt_sessions_lost_total"), Some(0));
 }

@@ -59,7 +59,8 @@ impl BrokerWatch {
     ) -> Result<Self, SetupError> {
         let MqttSettings { url, client_id, ca, patience, .. } = settings;
         let client_id = format!("{client_id}-watch");
-        let options = client_options(url, &client_id, ca.clone(), *patience)?;
+        let mut options = client_options(url, &client_id, ca.clone(), *patience)?;
+        options.set_clean_session(false);
         let (client, mut eventloop) = AsyncClient::builder(options)
             .capacity(REQUESTS)
             .try_build()
@@ -87,7 +88,15 @@ impl BrokerWatch {
         let connected = |state: &ConnectionState| *state == ConnectionState::Connected;
         // A broker that cannot be reached, or refuses the password, is tried by the source alone.
         while self.source.wait_for(connected).await.is_ok() {
-            match self.listen().await {
+            let watched = match self.is_another().await {
+                Ok(false) => {
+                    debug!("{}: has one session for both of us", self.findings.name);
+                    return;
+                }
+                Ok(true) => self.listen().await,
+                Err(error) => Err(error),
+            };
+            match watched {
                 Ok(()) => return,
                 Err(error) if !self.findings.answered => {
                     let why = reason(&error);
@@ -97,6 +106,22 @@ impl BrokerWatch {
                 Err(_) => {}
             }
             sleep(self.backoff.pause()).await;
+        }
+    }
+
+    /// Whether the broker takes this client for another one than the source. Some know clients by
+    /// their user alone: a clean session there would throw away the source's with all that it
+    /// holds. So the first connection is not a clean one, and nothing is there to be continued.
+    async fn is_another(&mut self) -> Result<bool, ConnectionError> {
+        if self.eventloop.mqtt_options.clean_session() {
+            return Ok(true);
+        }
+        loop {
+            if let Event::Incoming(Incoming::ConnAck(answer)) = self.eventloop.poll().await? {
+                self.eventloop.mqtt_options.set_clean_session(true);
+                self.eventloop.clean();
+                return Ok(!answer.session_present);
+            }
         }
     }
 
