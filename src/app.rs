@@ -32,7 +32,7 @@ use crate::{
         MqttSettings, MqttSource, MqttUrl,
     },
     rooms::Rooms,
-    storage::{self, Job, Lag, PostgresLimits, Store, Writer},
+    storage::{self, Job, Keep, Keeper, Lag, PostgresLimits, Store, Writer},
 };
 
 /// Messages received and not committed yet in a demonstration.
@@ -247,10 +247,15 @@ async fn open(
     let (writer, mut vitals) =
         writer(&store, (jobs, most_jobs), committed_in, rooms, &clock, &mut registry);
     rooms.open("storage", async move { Ok(writer.run().await?) });
-    let keeper = Arc::clone(&store);
+    let keeper = keeper(&store, &settings.map.retention, rooms, &clock, &mut vitals, &mut registry);
+    rooms.open("retention", async move {
+        keeper.run().await;
+        Ok(())
+    });
+    let leave_at = Arc::clone(&store);
     rooms.open("broadcast", async move {
         let left = broadcaster.run(committed).await;
-        keeper.leave(&left).await.context("clients will have to start afresh")
+        leave_at.leave(&left).await.context("clients will have to start afresh")
     });
 
     let intake = intake(&settings.channel_keys, &clock, &mut registry)?;
@@ -379,6 +384,35 @@ fn writer(
         grace: STORAGE_GRACE,
     };
     (writer, vitals)
+}
+
+/// The task that removes what is too old, and what is to be said of its health.
+fn keeper(
+    store: &Arc<dyn Store>,
+    kept: &config::Retention,
+    rooms: &Rooms,
+    clock: &Clock,
+    vitals: &mut Vec<Vital>,
+    registry: &mut Registry,
+) -> Keeper {
+    let age = |age: Duration| (!age.is_zero()).then_some(age);
+    let keep = Keep {
+        packets: age(kept.keep_packets),
+        positions: age(kept.keep_positions),
+        telemetry: age(kept.keep_telemetry),
+        messages: age(kept.keep_messages),
+        links: age(kept.keep_links),
+        database_bytes: (kept.max_database_bytes > 0).then_some(kept.max_database_bytes),
+    };
+    let metrics = storage::RetentionMetrics::default();
+    metrics.register(registry);
+    let (trouble, troubled) = watch::channel(None);
+    vitals.push(Vital::new("retention", move || match troubled.borrow().clone() {
+        None => Ok("keeps what it should".to_owned()),
+        Some(trouble) => Err(trouble),
+    }));
+    let (store, clock, stop) = (Arc::clone(store), clock.clone(), rooms.stop.clone());
+    Keeper { store, keep, clock, trouble, metrics, stop }
 }
 
 fn intake(

@@ -16,8 +16,8 @@ use geocast::{
         Reception, Report, Timestamp,
     },
     storage::{
-        Committed, HistoryQuery, Job, LinkRow, Loaded, Metrics, Outcome, Page, Store, StoreError,
-        TelemetryRow, Writer,
+        Committed, HistoryQuery, Job, Keep, LinkRow, Loaded, Metrics, Outcome, Page, PlaceQuery,
+        Sizes, Store, StoreError, Swept, TelemetryRow, Visit, Writer,
     },
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -122,6 +122,18 @@ impl Store for FakeStore {
     }
 
     async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn visits(&self, _: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn sweep(&self, _: &Keep, _: Timestamp, _: u32) -> Result<Swept, StoreError> {
+        unimplemented!("the writer only writes")
+    }
+
+    async fn sizes(&self) -> Result<Sizes, StoreError> {
         unimplemented!("the writer only writes")
     }
 

@@ -8,6 +8,7 @@
 
 mod file;
 mod limits;
+mod retention;
 mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
@@ -19,6 +20,7 @@ use clap::{
 use url::Url;
 
 pub use limits::Limits;
+pub use retention::Retention;
 pub use values::{Secret, without_password};
 
 /// A live map of a mesh network: MQTT in, exactly what changes in each browser's view out.
@@ -156,7 +158,7 @@ pub struct Map {
     #[arg(value_parser = values::span)]
     pub offline_after: Duration,
 
-    /// A node silent for this long leaves the map; its history stays.
+    /// A node silent for this long leaves the map; its history is kept apart from that.
     #[arg(long, value_name = "SPAN", default_value = "7d", env = "GEOCAST_FORGET_AFTER")]
     #[arg(value_parser = values::span)]
     pub forget_after: Duration,
@@ -186,6 +188,10 @@ pub struct Map {
     #[arg(long, value_name = "TOKEN", env = "GEOCAST_ADMIN_TOKEN", hide_env_values = true)]
     #[arg(value_parser = values::token)]
     pub admin_token: Option<Secret<String>>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub retention: Retention,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "the flags are documented there")]

@@ -65,6 +65,38 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A span, or 0 for ever.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let allowed = "a time span is needed, as in 12h or 30d, or 0 for ever";
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    span(text).map_err(|_invalid| allowed.to_owned())
+}
+
+/// Bytes, plain or with a unit.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("b", 1),
+        ("kb", 1000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("tb", 1_000_000_000_000),
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+    ];
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = UNITS.into_iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
+    let number = number.parse::<u64>().ok();
+    let size = number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    size.ok_or_else(|| "a whole number and a unit are needed, as in 500MB or 2GiB".to_owned())
+}
+
 pub(super) fn database_url(text: &str) -> Result<Secret<String>, String> {
     let is_known = match text.split_once(':') {
         Some(("sqlite", path)) => !path.trim_start_matches('/').is_empty(),
@@ -219,6 +251,29 @@ mod tests {
             "x=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
         ] {
             assert!(channel_key(illegal).is_err(), "{illegal}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_ages_bear_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("500MB", 500_000_000),
+            ("2 gib", 2 << 30),
+            ("1KB", 1000),
+            ("18446744073709551615B", u64::MAX),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for illegal in ["", "MB", "-1", "1.5GB", "2 parsecs", "18446744073709551616", "99999999TB"]
+        {
+            assert!(size(illegal).is_err(), "{illegal}");
+        }
+        assert_eq!(age("0"), Ok(Duration::ZERO));
+        assert_eq!(age("30d"), Ok(Duration::from_hours(30 * 24)));
+        for illegal in ["", "0s", "30", "-1d", "soon"] {
+            assert!(age(illegal).is_err(), "{illegal}");
         }
     }
 

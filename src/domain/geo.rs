@@ -86,6 +86,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The whole globe.
+    pub const EVERYWHERE: Self = Self { north: 90.0, south: -90.0, east: 180.0, west: -180.0 };
+
     /// A rectangle of degrees.
     pub fn new(north: f64, south: f64, east: f64, west: f64) -> Result<Self, InvalidBounds> {
         let on_earth = north.abs() <= 90.0
@@ -117,6 +120,22 @@ impl Bounds {
         [self.north, self.south, self.east, self.west]
     }
 
+    /// The latitudes of the places in the rectangle, in units of 1e-7 degrees: first and last.
+    pub fn latitudes_e7(&self) -> (i32, i32) {
+        (first_unit(self.south), last_unit(self.north))
+    }
+
+    /// The longitudes of the places in the rectangle, in units of 1e-7 degrees: first and last; and
+    /// those beyond the antimeridian, if it crosses that.
+    pub fn longitudes_e7(&self) -> ((i32, i32), Option<(i32, i32)>) {
+        let (west, east) = (first_unit(self.west), last_unit(self.east));
+        if self.west <= self.east {
+            ((west, east), None)
+        } else {
+            ((west, MAX_LONGITUDE_E7), Some((-MAX_LONGITUDE_E7, east)))
+        }
+    }
+
     /// The rectangle as lower and upper corners (`[longitude, latitude]`) that an R-tree can hold:
     /// two of them where it crosses the antimeridian.
     pub fn corners(&self) -> impl Iterator<Item = ([f64; 2], [f64; 2])> + use<> {
@@ -129,6 +148,24 @@ impl Bounds {
         let (south, north) = (self.south, self.north);
         spans.into_iter().flatten().map(move |(west, east)| ([west, south], [east, north]))
     }
+}
+
+/// The first whole unit at or beyond so many degrees.
+fn first_unit(degrees: f64) -> i32 {
+    let unit = nearest_unit(degrees);
+    if f64::from(unit) / UNITS_PER_DEGREE < degrees { unit + 1 } else { unit }
+}
+
+/// The last whole unit that is not beyond so many degrees.
+fn last_unit(degrees: f64) -> i32 {
+    let unit = nearest_unit(degrees);
+    if f64::from(unit) / UNITS_PER_DEGREE > degrees { unit - 1 } else { unit }
+}
+
+fn nearest_unit(degrees: f64) -> i32 {
+    #[expect(clippy::cast_possible_truncation, reason = "degrees on Earth: at most 1.8e9 in size")]
+    let unit = (degrees * UNITS_PER_DEGREE).round() as i32;
+    unit
 }
 
 /// One or more rectangles; a place has to be in any one of them. Cloning is cheap.
@@ -192,6 +229,25 @@ mod tests {
         assert!(fiji.contains(Place::from_degrees(-17.0, -179.0).unwrap()));
         assert!(!fiji.contains(Place::from_degrees(-17.0, 0.0).unwrap()));
         assert_eq!(fiji.corners().count(), 2);
+    }
+
+    #[test]
+    fn whole_units_say_what_degrees_say() {
+        let edges = [-180.0, -179.999_999_95, -0.1, 1e-9, 0.3, 12.345_678_949_9, 77.7, 180.0];
+        for (west, east) in edges.iter().flat_map(|west| edges.map(|east| (*west, east))) {
+            let bounds = Bounds::new(90.0, -90.0, east, west).unwrap();
+            for near in edges {
+                for unit in (-2..=2).map(|step| nearest_unit(near) + step) {
+                    let Ok(place) = Place::from_e7(0, unit) else { continue };
+                    let (span, beyond) = bounds.longitudes_e7();
+                    let mut spans = std::iter::once(span).chain(beyond);
+                    let within = spans.any(|(first, last)| (first..=last).contains(&unit));
+                    assert_eq!(within, bounds.contains(place), "{unit} in {west}..{east}");
+                }
+            }
+        }
+        let arctic = Bounds::new(90.0, 66.500_000_04, 0.0, 0.0).unwrap();
+        assert_eq!(arctic.latitudes_e7(), (665_000_001, 900_000_000));
     }
 
     #[test]

@@ -10,7 +10,10 @@ use axum::{
 use serde::Serialize;
 
 use super::records::{Id, NodeRecord, PositionRecord};
-use crate::domain::{MessageTypes, Node, NodeId, Position};
+use crate::{
+    domain::{MessageTypes, Node, NodeId, Position},
+    storage,
+};
 
 /// `next` is a foreign member, as RFC 7946 section 6.1 allows.
 #[derive(Serialize)]
@@ -43,7 +46,7 @@ enum Coordinates {
 }
 
 #[derive(Serialize)]
-struct Visit<'a> {
+pub(super) struct Visit<'a> {
     node: Id<'a>,
     #[serde(flatten)]
     position: PositionRecord,
@@ -63,12 +66,30 @@ pub(super) fn nodes(nodes: &[Arc<Node>], next: Option<&str>) -> Response {
 
 /// The places where one node was.
 pub(super) fn positions(node: &NodeId, positions: &[Position], next: Option<&str>) -> Response {
-    let features = positions.iter().map(|position| Feature {
-        id: None,
-        geometry: Point::from(position),
-        properties: Visit { node: Id(node), position: position.into() },
-    });
+    let features = positions.iter().map(|position| Feature::visit(node, position));
     answer(FeatureCollection { features: features.collect(), next })
+}
+
+/// The places where nodes were.
+pub(super) fn visits(visits: &[storage::Visit], next: Option<&str>) -> Response {
+    let features = visits.iter().map(|visit| Feature::visit(&visit.node, &visit.position));
+    answer(FeatureCollection { features: features.collect(), next })
+}
+
+impl<'a> From<&'a storage::Visit> for Visit<'a> {
+    fn from(visit: &'a storage::Visit) -> Self {
+        Self { node: Id(&visit.node), position: (&visit.position).into() }
+    }
+}
+
+impl<'a> Feature<'a, Visit<'a>> {
+    fn visit(node: &'a NodeId, position: &Position) -> Self {
+        Self {
+            id: None,
+            geometry: Point::from(position),
+            properties: Visit { node: Id(node), position: position.into() },
+        }
+    }
 }
 
 impl From<&Position> for Point {

@@ -20,8 +20,8 @@ use crate::{
     storage::{HistoryQuery, LinkRow},
 };
 
-const DEFAULT_LIMIT: u32 = 100;
-const MAX_LIMIT: u32 = 10_000;
+pub(super) const DEFAULT_LIMIT: u32 = 100;
+pub(super) const MAX_LIMIT: u32 = 10_000;
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
 #[derive(Debug, Deserialize)]

@@ -36,6 +36,7 @@ mod scrape;
 mod session;
 mod socket;
 mod stats;
+mod visits;
 mod waiting;
 mod wire;
 
@@ -220,6 +221,7 @@ fn router(state: AppState) -> Router {
         // questions about then, answered from the database
         .route("/api/nodes/{id}/positions", get(history::positions))
         .route("/api/nodes/{id}/telemetry", get(history::telemetry))
+        .route("/api/positions", get(visits::visits))
         .route("/api/messages", get(history::messages))
         .route("/api/links", get(history::links))
         // operators

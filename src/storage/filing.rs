@@ -53,6 +53,11 @@ impl Absences {
     pub(super) fn reach_back(&self, reception: &Reception) -> Timestamp {
         let Reception { arrived, redelivered_since, .. } = *reception;
         let since = redelivered_since.map_or(arrived, |since| since.min(arrived));
+        self.window_before(since, arrived)
+    }
+
+    /// The begin of the window that ends at `since`, as it is known at `arrived`.
+    pub(super) fn window_before(&self, since: Timestamp, arrived: Timestamp) -> Timestamp {
         let mut earliest = since.minus(PACKET_WINDOW);
         for absence in self.spans.iter().rev().filter(|absence| absence.ended <= arrived) {
             if absence.ended <= earliest {

@@ -9,6 +9,7 @@ mod metrics;
 mod opening;
 mod postgres;
 mod quarantine;
+mod retention;
 mod sql;
 mod sqlite;
 mod writer;
@@ -19,13 +20,14 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::domain::{
-    Continuation, Filed, LinkObservation, Message, Metric, Node, NodeId, Patch, Position, Report,
-    Timestamp,
+    Bounds, Continuation, Filed, LinkObservation, Message, Metric, Node, NodeId, Patch, Position,
+    Report, Timestamp,
 };
 
 pub use lag::Lag;
 pub use metrics::Metrics;
 pub use opening::open_when_there;
+pub use retention::{History, Keep, Keeper, Reason, RetentionMetrics, Sizes, Swept, TableSize};
 pub use writer::{Job, Outcome, Settle, Writer};
 
 /// Why the store could not do what it was asked.
@@ -92,6 +94,30 @@ pub struct HistoryQuery {
     pub cursor: Option<String>,
 }
 
+/// Which positions are wanted, of whichever node: newest first, a page at a time.
+#[derive(Clone, Debug)]
+pub struct PlaceQuery {
+    /// Only in this rectangle.
+    pub bounds: Bounds,
+    /// Only at this time or later.
+    pub from: Option<Timestamp>,
+    /// Only before this time.
+    pub to: Option<Timestamp>,
+    /// At most this many records.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// A node was at a place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// Who.
+    pub node: NodeId,
+    /// Where and when.
+    pub position: Position,
+}
+
 /// One page of a history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -156,6 +182,18 @@ pub trait Store: Send + Sync {
 
     /// Who heard whom, by time heard; of a node, those where it is at either end.
     async fn links(&self, query: &HistoryQuery) -> Result<Page<LinkRow>, StoreError>;
+
+    /// Who was in a rectangle, by source time. What one page looks at is bounded, so a page may
+    /// hold fewer records than its limit, or none, and still name a next one.
+    async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError>;
+
+    /// Removes some of what is not kept, in one short transaction: at most `rows` rows where rows
+    /// are removed one by one. A commit that waits for it goes before the next such step. The state
+    /// of nodes is not touched.
+    async fn sweep(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Swept, StoreError>;
+
+    /// How large the histories are. It costs the same however large they are.
+    async fn sizes(&self) -> Result<Sizes, StoreError>;
 
     /// Whether the database answers.
     async fn check(&self) -> Result<(), StoreError>;

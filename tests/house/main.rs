@@ -22,6 +22,7 @@ mod pulse;
 mod quarantine;
 mod questions;
 mod resume;
+mod retention;
 mod slow;
 mod stats;
 mod storm;

@@ -67,6 +67,37 @@ async fn answers_come_as_geojson_with_longitude_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn positions_of_all_nodes_are_found_by_place_and_time() {
+    let folder = TempDir::new().unwrap();
+    let geocast = with_three_nodes(&folder).await;
+    let nodes = async |query: &str| {
+        let (status, page) = geocast.ask(&format!("/api/positions?{query}")).await;
+        assert_eq!(status, 200, "{page}");
+        let positions = page["positions"].as_array().unwrap().iter();
+        let nodes: Vec<_> =
+            positions.map(|position| position["node"].as_str().unwrap().to_owned()).collect();
+        (nodes, page["next"].clone())
+    };
+    let [first, second, third] = ["!00000001", "!00000002", "!00000003"].map(str::to_owned);
+    let all = vec![third.clone(), second.clone(), first.clone()];
+    assert_eq!(nodes("").await, (all.clone(), Value::Null));
+    assert_eq!(nodes("bbox=175,-30,-175,0").await, (vec![third], Value::Null));
+    assert_eq!(nodes("bbox=0,0,15,15&to=1").await, (vec![], Value::Null));
+    assert_eq!(nodes("bbox=0,0,15,15&from=1").await, (vec![first.clone()], Value::Null));
+    let (page, next) = nodes("limit=2").await;
+    assert_eq!(page, all[..2]);
+    let rest = nodes(&format!("limit=2&cursor={}", next.as_str().unwrap())).await;
+    assert_eq!(rest, (vec![first], Value::Null));
+    let (_, places) = geocast.ask("/api/positions?bbox=19,19,21,21&format=geojson").await;
+    assert_eq!(places["features"][0]["geometry"]["coordinates"], json!([20.0, 20.0]));
+    assert_eq!(places["features"][0]["properties"]["node"], second);
+    for wrong in ["bbox=1,2", "bbox=0,10,1,5", "cursor=x", "from=soon"] {
+        let (status, problem) = geocast.ask(&format!("/api/positions?{wrong}")).await;
+        assert_eq!(status, 400, "{wrong}: {problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn histories_are_kept_and_wrong_questions_are_told_so() {
     let folder = TempDir::new().unwrap();
     let geocast = with_three_nodes(&folder).await;

@@ -8,7 +8,9 @@ mod model;
 mod packets;
 mod poison;
 mod reports;
+mod retention;
 mod states;
+mod visits;
 
 use std::{sync::Arc, time::Duration};
 
@@ -66,6 +68,14 @@ macro_rules! contract {
             fn any_batches_and_stops_come_to_the_same() {
                 crate::model::any_batches_and_stops_come_to_the_same(House::$database, $cases);
             }
+
+            #[test]
+            fn any_place_and_time_is_paged_without_gaps_or_repeats() {
+                crate::visits::any_place_and_time_is_paged_without_gaps_or_repeats(
+                    House::$database,
+                    $cases / 2,
+                );
+            }
         }
     };
     (every database: $($names:tt)+) => {
@@ -112,5 +122,18 @@ contract!(every database:
         a_history_begins_at_from_and_ends_before_to,
         links_are_found_from_either_end,
         a_cursor_that_nobody_gave_is_refused,
+    }
+    visits: {
+        a_visit_says_who_was_where,
+        a_cursor_for_places_that_nobody_gave_is_refused,
+    }
+    retention: {
+        histories_are_kept_for_ever_unless_told_otherwise,
+        each_history_has_an_age_of_its_own,
+        a_lying_clock_neither_keeps_a_row_nor_removes_it,
+        packets_stay_that_a_copy_may_still_come_of,
+        an_absence_ages_no_packet,
+        what_is_stored_after_a_removal_disturbs_nothing_that_was_kept,
+        a_removal_is_in_the_sizes,
     }
 );

@@ -9,6 +9,8 @@ mod migrations;
 mod partitions;
 mod quarantine;
 mod read;
+mod retention;
+mod within;
 
 use std::time::Duration;
 
@@ -21,7 +23,8 @@ use self::{
     journal::Journal,
 };
 use super::{
-    HistoryQuery, LinkRow, Loaded, Page, PostgresLimits, Store, StoreError, TelemetryRow,
+    HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, PostgresLimits, Sizes, Store,
+    StoreError, Swept, TelemetryRow, Visit,
     sql::history::{self, Question},
 };
 use crate::domain::{Continuation, Filed, Message, Position, Report, Timestamp};
@@ -173,6 +176,20 @@ impl Store for PostgresStore {
 
     async fn links(&self, query: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
         self.page(history::links(query)).await
+    }
+
+    async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
+        let mut connection = self.connection().await?;
+        let page = self.server.within(within::visits(&mut connection, query)).await;
+        give_back(connection, page).await
+    }
+
+    async fn sweep(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Swept, StoreError> {
+        self.step(keep, now, rows.max(1)).await
+    }
+
+    async fn sizes(&self) -> Result<Sizes, StoreError> {
+        self.measure().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ const TABLES: [(&str, &str); 6] = [
     ("links", "time"),
 ];
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Days for which partitions are made, counted from 1970: until 2170.
 const DAYS: std::ops::Range<i64> = 0..73_000;

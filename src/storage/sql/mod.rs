@@ -8,3 +8,4 @@ pub(super) mod migrations;
 pub(super) mod nodes;
 pub(super) mod rows;
 mod state;
+pub(super) mod visits;

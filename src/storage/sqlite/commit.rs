@@ -31,12 +31,13 @@ const KNOWN: &str = "\
         AND packets.network = keys.value ->> 2";
 
 /// The row that a new packet gets. Histories outlive packets, and a row is never used twice.
-const NEXT_ROW: &str = "\
-    SELECT 1 + max( \
-        coalesce((SELECT max(id) FROM packets), 0), \
-        coalesce((SELECT max(packet) FROM positions), 0), \
-        coalesce((SELECT max(packet) FROM telemetry), 0), \
-        coalesce((SELECT max(packet) FROM messages), 0))";
+const NEXT_ROW: &str = "SELECT 1 + last_row FROM tallies";
+
+/// How many rows each history has, and the last row that a packet got.
+const TALLY: &str = "\
+    UPDATE tallies SET last_row = max(last_row, ?1), packets = packets + ?2, \
+        receptions = receptions + ?3, positions = positions + ?4, telemetry = telemetry + ?5, \
+        messages = messages + ?6, links = links + ?7";
 
 impl SqliteStore {
     pub(super) async fn commit_batch(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError> {
@@ -184,18 +185,24 @@ async fn write(
     insert(connection, &positions).await?;
     insert(connection, &readings).await?;
     insert(connection, &messages).await?;
-    insert(connection, &links).await
+    insert(connection, &links).await?;
+    let mut tally = sqlx::query(TALLY).bind(packets.last().map_or(0, |packet| packet.row));
+    let lengths = [packets.len(), receptions.len(), positions.len(), readings.len()];
+    for rows in lengths.into_iter().chain([messages.len(), links.len()]) {
+        tally = tally.bind(i64::try_from(rows).unwrap_or(i64::MAX));
+    }
+    tally.execute(connection).await.map(drop)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         domain::{Network, PacketKey, Patch, Reception, Timestamp},
         storage::Store as _,
     };
 
-    fn report(id: u64) -> Report {
+    pub(in crate::storage::sqlite) fn report(id: u64) -> Report {
         let node = NodeId::Radio(1);
         let arrived = Timestamp::from_millis(0);
         Report {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[File] = &[
     (2, "histories", include_str!("../../../migrations/sqlite/0002_histories.sql")),
     (3, "nodes", include_str!("../../../migrations/sqlite/0003_nodes.sql")),
     (4, "continuation", include_str!("../../../migrations/sqlite/0004_continuation.sql")),
+    (5, "retention", include_str!("../../../migrations/sqlite/0005_retention.sql")),
     (6, "quarantine", include_str!("../../../migrations/sqlite/0006_quarantine.sql")),
 ];
 

@@ -6,6 +6,9 @@ mod insert;
 mod migrations;
 mod quarantine;
 mod read;
+mod retention;
+mod sizes;
+mod within;
 
 use std::{
     fs::{File, TryLockError},
@@ -20,11 +23,15 @@ use rustc_hash::FxHashMap;
 use sqlx::{
     ConnectOptions as _, SqlitePool,
     error::DatabaseError,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
 };
 
 use super::{
-    HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow,
+    HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError, Swept,
+    TelemetryRow, Visit,
     filing::{Absence, Absences},
     sql::{columns::Columns, history, nodes::NodeRow},
 };
@@ -45,6 +52,9 @@ pub(super) struct SqliteStore {
     /// A node silent for this long starts anew.
     forget_after: Duration,
     journal: tokio::sync::Mutex<Journal>,
+    /// Whether the file can be made smaller, page by page. One that was made before it could stays
+    /// as large as it has become, and what is free in it is used again.
+    shrinks: bool,
     /// The lock on the file; none for a database in memory, and once closed.
     lock: Mutex<Option<File>>,
 }
@@ -90,6 +100,8 @@ impl SqliteStore {
         let writing = options
             .clone()
             .create_if_missing(true)
+            // For a new file; another one keeps what it has.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             // An acknowledgement is a promise: a commit is on disk, not only in the page cache.
             .synchronous(SqliteSynchronous::Full)
@@ -143,6 +155,8 @@ impl SqliteStore {
         .fetch_one(&readers)
         .await
         .map_err(failed)?;
+        let vacuum = sqlx::query_scalar::<_, i64>("PRAGMA auto_vacuum").fetch_one(&writer);
+        let shrinks = vacuum.await.map_err(failed)? == 2;
         let journal = Journal {
             absences: Absences::new(spans.collect::<Result<_, StoreError>>()?),
             last_before_start: last.map(Timestamp::from_millis),
@@ -154,6 +168,7 @@ impl SqliteStore {
             file: None,
             forget_after,
             journal: journal.into(),
+            shrinks,
             lock: Mutex::new(None),
         })
     }
@@ -201,6 +216,18 @@ impl Store for SqliteStore {
 
     async fn links(&self, query: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
         read::page(&self.readers, history::links(query)).await
+    }
+
+    async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
+        within::visits(&self.readers, query).await
+    }
+
+    async fn sweep(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Swept, StoreError> {
+        self.step(keep, now, rows.max(1)).await
+    }
+
+    async fn sizes(&self) -> Result<Sizes, StoreError> {
+        self.measure().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -11,7 +11,10 @@ use super::{PULSE, network::Network};
 use crate::{
     domain::{Clock, Continuation, Filed, Message, Position, Report, Timestamp, World},
     http::{self, Limits, PageSettings, Parts, law},
-    storage::{HistoryQuery, LinkRow, Loaded, Page, Store, StoreError, TelemetryRow},
+    storage::{
+        HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError, Swept,
+        TelemetryRow, Visit,
+    },
 };
 
 /// Broadcaster and HTTP server.
@@ -100,6 +103,18 @@ impl Store for NoStore {
 
     async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
         unimplemented!("nobody asks about then")
+    }
+
+    async fn visits(&self, _: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
+        unimplemented!("nobody asks about then")
+    }
+
+    async fn sweep(&self, _: &Keep, _: Timestamp, _: u32) -> Result<Swept, StoreError> {
+        unimplemented!("nothing is kept")
+    }
+
+    async fn sizes(&self) -> Result<Sizes, StoreError> {
+        unimplemented!("nothing is kept")
     }
 
     async fn check(&self) -> Result<(), StoreError> {
