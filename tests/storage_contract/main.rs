@@ -9,6 +9,7 @@ mod packets;
 mod poison;
 mod reports;
 mod retention;
+mod shared;
 mod states;
 mod visits;
 
@@ -23,6 +24,10 @@ const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod postgres_server;
+
+#[path = "../support/proxy.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod proxy;
 
 /// A database of its own for one test.
 struct House {

@@ -62,6 +62,13 @@ impl Database {
         psql(&self.url, statements)
     }
 
+    /// Begins to run statements.
+    pub(crate) fn sql_meanwhile(&self, statements: &str) -> Child {
+        let mut psql = Command::new(program("psql"));
+        psql.args(["-X", "-q", "-d", &self.url, "-c", statements]);
+        psql.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+    }
+
     fn administer(&self, statement: &str) {
         let (base, _) = self.url.rsplit_once('/').unwrap();
         psql(&format!("{base}/postgres"), statement);

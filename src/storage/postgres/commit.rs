@@ -37,7 +37,7 @@ const LOCK: &str = "\
 
 /// Packets that a report of the batch may be a further copy of, and whether its gateway's copy is
 /// stored. Parameters: the reports, column by column, and the span in which first copies count.
-const KNOWN: &str = "\
+pub(super) const KNOWN: &str = "\
     SELECT reports.nth - 1, packets.id, packets.received_at, receptions.packet IS NOT NULL \
     FROM unnest($1::text[], $2::int8[], $3::text[], $4::text[]) \
         WITH ORDINALITY AS reports (sender, packet_id, gateway, network, nth) \

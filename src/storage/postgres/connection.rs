@@ -15,20 +15,21 @@ use crate::storage::{PostgresLimits, StoreError};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What every connection is told. `synchronous_commit`: an acknowledgement is a promise. A compiled
-/// query is never worth its compilation here.
+/// query is never worth its compilation here. A day's partition is empty when the plan is made that
+/// is still used when it is full: so never a plan that reads all of it.
 const SETTINGS: &str = "\
     SELECT set_config('statement_timeout', $1, false), \
         set_config('idle_in_transaction_session_timeout', $1, false), \
         set_config('tcp_keepalives_idle', '60', false), \
         set_config('jit', 'off', false), \
+        set_config('enable_seqscan', 'off', false), \
         set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
             WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
 
 /// Every question of a commit is about a few keys, whatever the statistics of a day's new
 /// partitions say.
-const BY_INDEX: &str = "\
-    SELECT set_config('enable_seqscan', 'off', false), \
-        set_config('enable_hashjoin', 'off', false), \
+const BY_KEY: &str = "\
+    SELECT set_config('enable_hashjoin', 'off', false), \
         set_config('enable_mergejoin', 'off', false)";
 
 /// How a database is reached.
@@ -75,7 +76,7 @@ impl Server {
     /// Gets a new connection ready to write.
     pub(super) async fn prepare(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         tell(connection, self.limits.timeout).await?;
-        sqlx::query(BY_INDEX).execute(connection).await.map(drop)
+        sqlx::query(BY_KEY).execute(connection).await.map(drop)
     }
 
     /// The connections that read. None is opened before it is needed.
@@ -160,12 +161,13 @@ pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
 }
 
 /// Whether an error is about what a statement was given, and not about the database: data (22), a
-/// constraint (23), or what a trigger raises. A row without a partition is called a constraint
-/// without a name.
+/// constraint (23), something too large (54), or what a trigger raises. A row without a partition
+/// is called a constraint without a name.
 fn is_about_a_value(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     let is_partition = code == "23514" && error.constraint().is_none();
-    !is_partition && (code.starts_with("22") || code.starts_with("23") || code == "P0001")
+    let is_value = ["22", "23", "54"].iter().any(|class| code.starts_with(class));
+    !is_partition && (is_value || code == "P0001")
 }
 
 /// What an error means at the start: some will not go away by waiting.

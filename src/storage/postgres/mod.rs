@@ -7,10 +7,17 @@ mod insert;
 mod journal;
 mod migrations;
 mod partitions;
+#[cfg(test)]
+mod plans;
 mod quarantine;
 mod read;
 mod retention;
 mod within;
+
+#[cfg(test)]
+#[path = "../../../tests/support/postgres.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod database;
 
 use std::time::Duration;
 

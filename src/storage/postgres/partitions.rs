@@ -75,7 +75,11 @@ fn day_of(time: Timestamp) -> i64 {
     time.as_millis().div_euclid(DAY_MS)
 }
 
-async fn make_around(connection: &mut PgConnection, day: i64) -> Result<(), sqlx::Error> {
+/// Makes the partitions of a day and of those around it.
+pub(super) async fn make_around(
+    connection: &mut PgConnection,
+    day: i64,
+) -> Result<(), sqlx::Error> {
     const MISSING: &str = "\
         SELECT parent, by, day, parent || '_' || to_char(date '1970-01-01' + day, 'YYYYMMDD') \
         FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS tables (parent, by, nth), \

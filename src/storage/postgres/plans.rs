@@ -1,0 +1,109 @@
+//! How Postgres answers: by an index, whatever is asked.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
+
+use super::{commit::KNOWN, database::Database, *};
+use crate::domain::NodeId;
+
+/// Four days of history, with partitions, of 500 nodes.
+const HISTORY: &str = "\
+    INSERT INTO packets SELECT n, 'meshtastic', '!' || lpad(to_hex(n % 500), 8, '0'), n, \
+        1790000000000 + n * 8000, 1, NULL, NULL, '' FROM generate_series(1, 20000) AS n; \
+    INSERT INTO receptions SELECT n, 1790000000000 + n * 8000, '!00000001', \
+        1790000000000 + n * 8000 FROM generate_series(1, 20000) AS n; \
+    INSERT INTO positions SELECT id, sender, received_at, received_at, true, 0, 0 FROM packets; \
+    INSERT INTO telemetry SELECT id, sender, received_at, received_at, true, 'device', '{}' \
+        FROM packets; \
+    INSERT INTO messages SELECT id, network, packet_id, sender, NULL, '', received_at \
+        FROM packets; \
+    INSERT INTO links (packet, from_node, to_node, time, source) \
+        SELECT id, sender, '!00000001', received_at, 'traceroute' FROM packets; \
+    ANALYZE";
+
+fn query(node: Option<u32>, from: Option<i64>, to: Option<i64>) -> HistoryQuery {
+    let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+    let (from, to) = (time(from), time(to));
+    HistoryQuery { node: node.map(NodeId::Radio), from, to, limit: 100, cursor: None }
+}
+
+/// The plan of a question, as it is asked.
+async fn plan<T>(
+    connection: &mut PgConnection,
+    question: Result<Question<PgRow, T>, StoreError>,
+) -> String {
+    let question = question.unwrap();
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {}", question.sql)))
+        .bind(&question.node)
+        .bind(question.span.first)
+        .bind(question.span.last)
+        .bind(question.span.after.time)
+        .bind(question.span.after.row)
+        .bind(question.span.rows())
+        .fetch_all(connection)
+        .await
+        .unwrap();
+    lines.join("\n")
+}
+
+fn assert_by_index(plan: &str) {
+    assert!(plan.contains("Index") && !plan.contains("Seq Scan"), "{plan}");
+}
+
+async fn filled(database: &Database) -> PostgresStore {
+    let store =
+        PostgresStore::open(&database.url, Duration::MAX, PostgresLimits::default()).await.unwrap();
+    let mut journal = store.journal.lock().await;
+    let connection = journal.connection.as_mut().unwrap();
+    for day in [20_717, 20_720] {
+        partitions::make_around(connection, day).await.unwrap();
+    }
+    sqlx::raw_sql(HISTORY).execute(connection).await.unwrap();
+    drop(journal);
+    store
+}
+
+#[tokio::test]
+async fn no_question_about_a_history_reads_all_of_it() {
+    let database = Database::create();
+    let store = filled(&database).await;
+    let mut connection = store.connection().await.unwrap();
+    let noon = 1_790_000_000_000;
+    for (node, from, to) in [
+        (None, None, None),
+        (Some(7), None, None),
+        (Some(7), Some(noon), Some(noon + 86_400_000)),
+        (None, Some(noon + 40_000_000), Some(noon + 43_600_000)),
+    ] {
+        let query = query(node, from, to);
+        assert_by_index(&plan(&mut connection, history::positions(&query)).await);
+        assert_by_index(&plan(&mut connection, history::telemetry(&query)).await);
+        assert_by_index(&plan(&mut connection, history::messages(&query)).await);
+        assert_by_index(&plan(&mut connection, history::links(&query)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_looks_up_keys_in_the_days_of_their_window() {
+    let database = Database::create();
+    let store = filled(&database).await;
+    let mut journal = store.journal.lock().await;
+    let arrived: i64 = 1_790_000_000_000 + 10_000 * 8000;
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {KNOWN}")))
+        .bind(vec!["!00000007"; 500])
+        .bind((0..500).collect::<Vec<i64>>())
+        .bind(vec!["!00000001"; 500])
+        .bind(vec!["meshtastic"; 500])
+        .bind(arrived - 900_000)
+        .bind(arrived + 900_000)
+        .fetch_all(journal.connection.as_mut().unwrap())
+        .await
+        .unwrap();
+    let plan = lines.join("\n");
+    assert_by_index(&plan);
+    for table in ["packets", "receptions"] {
+        assert_eq!(plan.matches(&format!(" on {table}_")).count(), 1, "{plan}");
+    }
+    assert_eq!(plan.matches(" on packets_20260922").count(), 1, "{plan}");
+}
