@@ -17,6 +17,7 @@ mod limits;
 mod live_view;
 mod one_writer;
 mod origins;
+mod postgres;
 mod pressure;
 mod pulse;
 mod quarantine;
@@ -31,3 +32,10 @@ mod violations;
 #[path = "../support/mosquitto.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod mosquitto;
+
+#[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod postgres_server;
+
+#[path = "../support/proxy.rs"]
+mod proxy;

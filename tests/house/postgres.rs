@@ -1,0 +1,245 @@
+//! geocast over Postgres, and what becomes of both when one of them fails.
+
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    harness::{Gateway, Geocast, Radio},
+    postgres_server::{Database, PostgresServer},
+    proxy::{Fault, Proxy},
+};
+
+const MAP: &str = "CREATE ROLE map LOGIN PASSWORD 'hunter2'; CREATE DATABASE map OWNER map";
+
+fn serve(url: &str) -> [&str; 7] {
+    ["serve", "--broker-listen", "127.0.0.1:0", "--database-url", url, "--database-timeout", "2s"]
+}
+
+/// A server with a database for `map`, a role like any other.
+fn server() -> PostgresServer {
+    let server = PostgresServer::start(&[]);
+    for statement in MAP.split("; ") {
+        server.sql("postgres", statement);
+    }
+    server
+}
+
+fn url_of(port: u16) -> String {
+    format!("postgres://map:hunter2@127.0.0.1:{port}/map")
+}
+
+/// What is wrong, as health says it; nothing while it is well.
+fn problems(health: &Value) -> String {
+    health["problems"].to_string()
+}
+
+async fn is_ill(geocast: &Geocast, reason: &str) {
+    let ill = |status, health: &Value| status == 503 && problems(health).contains(reason);
+    let health = geocast.ask_until("/api/health", ill).await;
+    assert!(!health.to_string().contains("hunter2"), "{health}");
+}
+
+async fn is_well(geocast: &Geocast) {
+    geocast.ask_until("/api/health", |status, _| status == 200).await;
+}
+
+async fn texts(geocast: &Geocast) -> usize {
+    let (_, page) = geocast.ask("/api/messages?limit=10000").await;
+    page["messages"].as_array().map_or(0, Vec::len)
+}
+
+fn text_of(number: u32) -> (String, Vec<u8>) {
+    let port = meshtastic::protobufs::PortNum::TextMessageApp;
+    Radio(number % 20 + 1).says_through(0x6a7e_0001, number, port, b"x")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_shows_the_map_at_once() {
+    let database = Database::create();
+    let mut geocast = Geocast::start(&serve(&database.url)).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    gateway.publish(Radio(1).named("Hill", "H"));
+    gateway.publish(Radio(1).at(10.0, 10.0));
+    gateway.publish(Radio(1).text("still here"));
+    let (_, before) = geocast.ask("/api/nodes/!00000001").await;
+    let (status, log) = geocast.stop().await;
+    assert!(status.success(), "{log}");
+
+    let geocast = Geocast::start(&serve(&database.url)).await;
+    let mut screen = geocast.look("?bbox=9,9,11,11").await;
+    let snapshot = screen.until("snapshot").await;
+    assert_eq!(snapshot["nodes"], Value::from(vec![before]));
+    assert_eq!(snapshot["messages"][0]["text"], "still here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_there_once_after_the_database_was_killed() {
+    let mut server = server();
+    let mut geocast = Geocast::start(&serve(&url_of(server.port()))).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    let mut screen = geocast.look("").await;
+    screen.subscribe(serde_json::json!({})).await;
+    for number in 1..=150 {
+        let (topic, payload) = text_of(number);
+        gateway.send(&topic, &payload);
+    }
+    for _ in 0..75 {
+        gateway.acknowledged().unwrap();
+    }
+    server.kill();
+    for number in 151..=300 {
+        let (topic, payload) = text_of(number);
+        gateway.send(&topic, &payload);
+    }
+    is_ill(&geocast, "storage: database unavailable").await;
+    // The map goes on.
+    let (status, _) = geocast.ask("/api/nodes").await;
+    assert_eq!(status, 200);
+    server.restart();
+    for _ in 75..300 {
+        gateway.acknowledged().unwrap();
+    }
+    is_well(&geocast).await;
+    assert_eq!(texts(&geocast).await, 300);
+    let counts = "SELECT (SELECT count(*) FROM packets), (SELECT count(*) FROM receptions), \
+        (SELECT count(DISTINCT packet_id) FROM messages)";
+    assert_eq!(server.sql("map", counts), "300|300|300");
+    // What the map was told is what was stored, whatever became of the answer to a commit.
+    assert_eq!(geocast.metric("geocast_packets_stored_total").await, 300);
+    screen.shows(|screen| screen.nodes.len() == 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_yet_is_waited_for() {
+    let mut server = server();
+    server.kill();
+    let mut geocast = Geocast::launch(&serve(&url_of(server.port())));
+    geocast.address = geocast.logged("answering on http://").await.parse().unwrap();
+    is_ill(&geocast, "refused").await;
+    let (status, _) = geocast.ask("/api/nodes").await;
+    assert_eq!(status, 503);
+    assert!(geocast.log().contains("waiting for the database"), "{}", geocast.log());
+    assert!(!geocast.log().contains("hunter2"), "{}", geocast.log());
+    server.restart();
+    geocast.logged("listening on http://").await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    gateway.publish(text_of(1));
+    is_well(&geocast).await;
+    assert_eq!(texts(&geocast).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_database_can_be_stopped() {
+    let mut geocast = Geocast::launch(&serve("postgres://map:hunter2@127.0.0.1:1/map"));
+    geocast.logged("waiting for the database").await;
+    let (status, log) = geocast.stop().await;
+    assert!(status.success(), "{log}");
+}
+
+/// A database that refuses connections or writes for a while: nothing is acknowledged, health says
+/// why, and what waited is stored afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_refuses_for_a_while_takes_what_waited() {
+    let server = server();
+    let mut geocast = Geocast::start(&serve(&url_of(server.port()))).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    gateway.publish(text_of(1));
+    let thrown_out = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE usename = 'map'";
+    let faults = [
+        ("ALTER ROLE map CONNECTION LIMIT 0", "ALTER ROLE map CONNECTION LIMIT -1", "too many"),
+        (
+            "ALTER ROLE map SET default_transaction_read_only = on",
+            "ALTER ROLE map RESET default_transaction_read_only",
+            "read-only",
+        ),
+    ];
+    for (number, (fault, remedy, reason)) in (2..).zip(faults) {
+        server.sql("map", fault);
+        server.sql("map", thrown_out);
+        let (topic, payload) = text_of(number);
+        gateway.send(&topic, &payload);
+        is_ill(&geocast, reason).await;
+        assert_eq!(server.sql("map", "SELECT count(*) FROM packets"), (number - 1).to_string());
+        server.sql("map", remedy);
+        server.sql("map", thrown_out);
+        gateway.acknowledged().unwrap();
+        is_well(&geocast).await;
+        assert_eq!(texts(&geocast).await, number as usize);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_connection_left_at_the_start() {
+    let server = server();
+    server.sql("map", "ALTER ROLE map CONNECTION LIMIT 0");
+    let mut geocast = Geocast::launch(&serve(&url_of(server.port())));
+    geocast.address = geocast.logged("answering on http://").await.parse().unwrap();
+    is_ill(&geocast, "too many connections").await;
+    server.sql("map", "ALTER ROLE map CONNECTION LIMIT -1");
+    geocast.logged("listening on http://").await;
+    is_well(&geocast).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_a_broken_and_a_silent_line_lose_and_double_nothing() {
+    let server = server();
+    let proxy = Proxy::to(server.port()).await;
+    let mut geocast = Geocast::start(&serve(&url_of(proxy.port))).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    gateway.publish(text_of(1));
+    proxy.set(Fault::Slow(Duration::from_millis(20)));
+    for number in 2..=20 {
+        gateway.publish(text_of(number));
+    }
+    for (number, fault) in [
+        (21, Fault::CutBefore("INSERT INTO messages")),
+        (22, Fault::CutBefore("COMMIT")),
+        (23, Fault::CutAfter("COMMIT")),
+    ] {
+        // The statement is said by name only when it is new to its connection.
+        proxy.set(Fault::Cut);
+        is_ill(&geocast, "database").await;
+        proxy.set(fault);
+        gateway.publish(text_of(number));
+        proxy.was_cut().await;
+    }
+    proxy.set(Fault::Silent);
+    let (topic, payload) = text_of(24);
+    gateway.send(&topic, &payload);
+    is_ill(&geocast, "no answer").await;
+    proxy.set(Fault::None);
+    gateway.acknowledged().unwrap();
+    is_well(&geocast).await;
+    assert_eq!(texts(&geocast).await, 24);
+    assert_eq!(server.sql("map", "SELECT count(*) FROM packets"), "24");
+    assert_eq!(geocast.metric("geocast_packets_stored_total").await, 24);
+}
+
+#[test]
+fn a_database_that_refuses_this_user_is_one_clear_line() {
+    let server = server();
+    server.sql("postgres", "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    server.allow("host all map 127.0.0.1/32 scram-sha-256");
+    let port = server.port();
+    let run = |url: String| -> Output {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--database-url", &url];
+        Command::new(env!("CARGO_BIN_EXE_geocast")).args(arguments).output().unwrap()
+    };
+    for (url, reason) in [
+        (format!("postgres://map:s3cret-word@127.0.0.1:{port}/map"), "password authentication"),
+        (format!("postgres://map:hunter2@127.0.0.1:{port}/s3cretless"), "does not exist"),
+        (format!("postgres://map:hunter2@127.0.0.1:{port}/postgres"), "permission denied"),
+    ] {
+        let output = run(url);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("ERROR") && last.contains(reason), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("s3cret-word"), "{text}");
+    }
+}
