@@ -11,6 +11,7 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod ingest;
+pub mod maintenance;
 mod rooms;
 pub mod storage;
 pub mod telemetry;

@@ -12,7 +12,7 @@ use geocast::{
     app,
     config::{self, Command},
     domain::{Clock, Timestamp},
-    telemetry,
+    maintenance, telemetry,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::error;
@@ -44,6 +44,10 @@ async fn run(config: config::Cli) -> anyhow::Result<()> {
         Command::Demo(demo) => app::demo(demo, clock(), stop).await,
         Command::Record(record) => answer(&app::record(record, stop).await?),
         Command::Replay(replay) => answer(&app::replay(replay, stop).await?),
+        Command::Import(import) => answer(&maintenance::import(import, clock(), stop).await?),
+        Command::Backup(backup) => answer(&maintenance::backup(backup, stop).await?),
+        Command::Check(check) => maintenance::check(check, &mut stdout()).await,
+        Command::Migrate(migrate) => answer(&maintenance::migrate(migrate).await?),
     }
 }
 

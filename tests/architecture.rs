@@ -11,15 +11,16 @@ use std::{
 
 /// Every room, and the doors that it may use: a room, or one item of a room.
 const PLAN: &[(&str, &str)] = &[
-    ("main", "app config domain::Clock domain::Timestamp telemetry"),
+    ("main", "app config domain::Clock domain::Timestamp maintenance telemetry"),
     ("app", "broadcast capture config demo domain http ingest rooms storage telemetry"),
+    ("maintenance", "capture config domain ingest storage"),
     ("rooms", ""),
     ("select", ""),
     ("http", "broadcast domain storage"),
     ("broadcast", "domain"),
     ("ingest", "domain storage::Job storage::Outcome storage::Settle"),
     ("storage", "domain"),
-    ("capture", "domain ingest::MqttUrl ingest::mqtt"),
+    ("capture", "domain ingest::Decode ingest::Intake ingest::MqttUrl ingest::mqtt storage::Job"),
     ("demo", "domain"),
     ("domain", ""),
     ("config", ""),

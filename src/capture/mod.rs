@@ -1,8 +1,9 @@
-//! Capture: records what a broker says into a file, and says it again.
+//! Capture: records what a broker says into a file, and says it again, to a broker or to storage.
 //!
 //! Recordings are for tests, demonstrations and the study of a problem. The format stands in
 //! [`mpk`] and in `docs/capture.md`.
 
+mod import;
 pub mod mpk;
 mod record;
 mod replay;
@@ -11,6 +12,7 @@ use std::{fmt, time::Duration};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
+pub use import::Recording;
 pub use record::{RecordOptions, record};
 pub use replay::{Guarantee, Pace, ReplayOptions, replay};
 
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// `recorded` or `published`.
+    /// `recorded`, `published` or `imported`.
     pub done: &'static str,
     /// How many messages.
     pub messages: u64,

@@ -9,6 +9,7 @@
 mod file;
 mod limits;
 mod retention;
+mod tools;
 mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
@@ -21,6 +22,7 @@ use url::Url;
 
 pub use limits::Limits;
 pub use retention::Retention;
+pub use tools::{Backup, Check, Database, Import, Migrate};
 pub use values::{Secret, without_password};
 
 /// A live map of a mesh network: MQTT in, exactly what changes in each browser's view out.
@@ -72,6 +74,14 @@ pub enum Command {
     Record(Record),
     /// Publish a recorded file to a broker.
     Replay(Replay),
+    /// Fill a database from a recorded file, without a broker.
+    Import(Import),
+    /// Copy the database into a file; the server may go on meanwhile.
+    Backup(Backup),
+    /// Look through the database: is it sound, and what is in it?
+    Check(Check),
+    /// Bring the schema of the database up to date, as the server does at its start.
+    Migrate(Migrate),
 }
 
 /// Settings of the server.
@@ -296,7 +306,12 @@ where
         Command::Serve(Serve { map, .. }) | Command::Demo(Demo { map, .. }) => {
             map.limits.check()?;
         }
-        Command::Record(_) | Command::Replay(_) => {}
+        Command::Record(_)
+        | Command::Replay(_)
+        | Command::Import(_)
+        | Command::Backup(_)
+        | Command::Check(_)
+        | Command::Migrate(_) => {}
     }
     Ok(cli)
 }

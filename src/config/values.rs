@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use base64::{
@@ -95,6 +95,15 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let number = number.parse::<u64>().ok();
     let size = number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
     size.ok_or_else(|| "a whole number and a unit are needed, as in 500MB or 2GiB".to_owned())
+}
+
+/// In milliseconds since 1970.
+pub(super) fn moment(text: &str) -> Result<i64, String> {
+    let allowed = "a moment after 1970 is needed, as in 2026-11-21T12:00:00Z";
+    let time =
+        humantime::parse_rfc3339_weak(text).map_err(|error| format!("{error}; {allowed}"))?;
+    let since = time.duration_since(UNIX_EPOCH).map_err(|_before| allowed.to_owned())?;
+    i64::try_from(since.as_millis()).map_err(|_too_late| allowed.to_owned())
 }
 
 pub(super) fn database_url(text: &str) -> Result<Secret<String>, String> {

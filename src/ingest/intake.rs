@@ -15,6 +15,11 @@ use crate::{
 pub trait Decode: Send + Sync {
     /// What the message says, or why it is not stored. `arrived` is when it came to this server.
     fn decode(&self, topic: &str, payload: &[u8], arrived: Timestamp) -> Result<Report, Refusal>;
+
+    /// When the message was heard, by the gateway's clock; none if it does not say.
+    fn heard(&self, _topic: &str, _payload: &[u8]) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Turns MQTT messages into jobs, wherever they come from.

@@ -1,6 +1,6 @@
 //! Which reports are new: the rule, apart from any database.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -134,10 +134,18 @@ impl<'a, R: Iterator<Item = i64>> Filing<'a, R> {
         let earliest = self.absences.reach_back(reception);
         let latest = reception.arrived.plus(PACKET_WINDOW);
         let known = self.packets.entry(&packet.key).or_default();
+        let reach = earliest..=latest;
+        // The newest until then. Only a clock that went back, or a recording of earlier times,
+        // finds one that came later, and of those the first: so that what is told twice is filed
+        // the same way twice.
         let first_copy = known
             .iter()
-            .filter(|known| earliest <= known.received_at && known.received_at <= latest)
-            .max_by_key(|known| (known.received_at, known.row))
+            .filter(|known| reach.contains(&known.received_at))
+            .min_by_key(|known| {
+                let later = known.received_at.since(reception.arrived);
+                let ago = reception.arrived.since(known.received_at);
+                (later, ago, Reverse(known.row))
+            })
             .copied();
         let is_new = first_copy.is_none();
         let first_copy = first_copy.unwrap_or_else(|| {

@@ -1,17 +1,21 @@
 //! Storage: what was acknowledged is on disk.
 
+mod checkup;
 mod continuation;
+mod draft;
 mod filing;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod lag;
 mod metrics;
 mod opening;
+mod place;
 mod postgres;
 mod quarantine;
 mod retention;
 mod sql;
 mod sqlite;
+mod tools;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -24,10 +28,14 @@ use crate::domain::{
     Report, Timestamp,
 };
 
+use place::Place;
+
+pub use checkup::{Checkup, Quarantined};
 pub use lag::Lag;
 pub use metrics::Metrics;
 pub use opening::open_when_there;
 pub use retention::{History, Keep, Keeper, Reason, RetentionMetrics, Sizes, Swept, TableSize};
+pub use tools::{Copied, Migrated, back_up, check_up, migrate};
 pub use writer::{Job, Outcome, Settle, Writer};
 
 /// Why the store could not do what it was asked.
@@ -52,6 +60,14 @@ pub enum StoreError {
     #[error("cannot open the database {path}: {reason}")]
     Open {
         /// Where it is.
+        path: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// The copy cannot be made.
+    #[error("cannot write the backup {path}: {reason}")]
+    Backup {
+        /// Where it was to be.
         path: String,
         /// What is in the way.
         reason: String,
@@ -231,25 +247,11 @@ pub async fn open_within(
     forget_after: Duration,
     limits: PostgresLimits,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    let unsupported = |reason: &str| Err(StoreError::UnsupportedUrl(reason.to_owned()));
-    let Some((scheme, rest)) = url.split_once(':') else {
-        return unsupported("it has no scheme");
-    };
-    match (scheme, rest.strip_prefix("//").unwrap_or(rest)) {
-        ("postgres" | "postgresql", _) => {
-            Ok(Arc::new(postgres::PostgresStore::open(url, forget_after, limits).await?))
+    Ok(match Place::of(url)? {
+        Place::Memory => Arc::new(sqlite::SqliteStore::in_memory(forget_after).await?),
+        Place::File(path) => Arc::new(sqlite::SqliteStore::open(&path, forget_after).await?),
+        Place::Postgres => {
+            Arc::new(postgres::PostgresStore::open(url, forget_after, limits).await?)
         }
-        ("sqlite", "") => unsupported("it has no path"),
-        ("sqlite", ":memory:") => Ok(Arc::new(sqlite::SqliteStore::in_memory(forget_after).await?)),
-        ("sqlite", path) if path.contains('?') => unsupported("it has parameters"),
-        ("sqlite", path) => {
-            Ok(Arc::new(sqlite::SqliteStore::open(path.as_ref(), forget_after).await?))
-        }
-        _ => {
-            let named =
-                scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-            let scheme = if named { scheme } else { "?" };
-            unsupported(&format!("its scheme is {scheme}"))
-        }
-    }
+    })
 }

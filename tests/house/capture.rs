@@ -83,7 +83,7 @@ async fn holds_the_same(screen: &mut Screen, geocast: &Geocast, records: &BTreeM
     assert_eq!(&fresh.nodes, records);
 }
 
-async fn all_nodes(geocast: &Geocast) -> BTreeMap<String, Value> {
+pub(crate) async fn all_nodes(geocast: &Geocast) -> BTreeMap<String, Value> {
     let mut records = BTreeMap::new();
     let mut path = "/api/nodes?limit=400".to_owned();
     loop {
@@ -98,7 +98,7 @@ async fn all_nodes(geocast: &Geocast) -> BTreeMap<String, Value> {
 
 /// Truth: user [long, short, hardware], position [latitude e7, longitude e7, altitude, precision
 /// bits, time], battery, neighbours.
-fn compare(id: &str, record: &Value, truth: &Value) {
+pub(crate) fn compare(id: &str, record: &Value, truth: &Value) {
     if let Some(user) = truth.get("user") {
         let shown = json!([record["longName"], record["shortName"], record["hwModel"]]);
         assert_eq!(&shown, user, "{id}");
@@ -130,7 +130,7 @@ fn compare(id: &str, record: &Value, truth: &Value) {
     }
 }
 
-async fn compare_history(geocast: &Geocast, id: &str, truth: &Value) {
+pub(crate) async fn compare_history(geocast: &Geocast, id: &str, truth: &Value) {
     for kind in ["positions", "telemetry"] {
         if let Some(count) = truth.get(kind) {
             let (_, page) = geocast.ask(&format!("/api/nodes/{id}/{kind}?limit=1000")).await;

@@ -10,8 +10,10 @@ mod conversation;
 mod durability;
 mod events;
 mod filters;
+mod full_disk;
 mod harness;
 mod hostile;
+mod import;
 mod kills;
 mod limits;
 mod live_view;
@@ -27,6 +29,7 @@ mod retention;
 mod slow;
 mod stats;
 mod storm;
+mod upkeep;
 mod violations;
 
 #[path = "../support/mosquitto.rs"]

@@ -11,6 +11,7 @@ mod reports;
 mod retention;
 mod shared;
 mod states;
+mod tools;
 mod visits;
 
 use std::{sync::Arc, time::Duration};
@@ -98,6 +99,7 @@ contract!(every database:
         every_packet_id_of_64_bits_is_kept_apart,
         a_packet_id_stands_for_another_packet_after_the_window,
         the_window_holds_when_the_clock_goes_back,
+        what_is_told_twice_is_filed_the_same_way_twice,
         a_redelivered_packet_is_stored_once_however_long_the_server_was_away,
         what_a_broker_delivers_again_is_stored_once_however_long_the_connection_was_lost,
         a_batch_larger_than_any_statement_is_stored,
@@ -120,6 +122,12 @@ contract!(every database:
         a_missing_table_is_no_fault_of_what_is_stored,
         the_poisonous_packet_is_set_aside_and_its_neighbours_are_stored_in_order,
         a_second_gateway_s_copy_of_what_was_rejected_is_set_aside_beside_the_first,
+    }
+    tools: {
+        a_check_counts_what_is_there,
+        a_check_finds_what_must_not_be,
+        a_migration_is_told_and_then_run_once,
+        a_newer_schema_is_told_and_left_alone,
     }
     histories: {
         a_history_is_paged_without_gaps_or_repeats,

@@ -70,6 +70,21 @@ pub(crate) async fn the_window_holds_when_the_clock_goes_back(house: &House) {
     assert_eq!(commit(&store, &[report(1, 9, 1, further_back)]).await, [Filed::Packet]);
 }
 
+pub(crate) async fn what_is_told_twice_is_filed_the_same_way_twice(house: &House) {
+    let store = house.open().await;
+    let minutes = |minutes: u64| after(minutes * 60);
+    // The copy in the middle could as well be one of the packet that comes later.
+    let told = [
+        report(1, 9, 1, minutes(0)),
+        report(1, 9, 2, minutes(11)),
+        report(1, 9, 1, minutes(20)),
+        report(1, 9, 2, minutes(21)),
+    ];
+    let filed = [Filed::Packet, Filed::Reception, Filed::Packet, Filed::Reception];
+    assert_eq!(commit(&store, &told).await, filed);
+    assert_eq!(commit(&store, &told).await, [Filed::Duplicate; 4]);
+}
+
 pub(crate) async fn a_redelivered_packet_is_stored_once_however_long_the_server_was_away(
     house: &House,
 ) {

@@ -22,7 +22,7 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Another program's hand in the database.
-async fn by_hand(house: &House, statement: &'static str) {
+pub(crate) async fn by_hand(house: &House, statement: &'static str) {
     let done = if let Some(path) = house.url.strip_prefix("sqlite://") {
         let mut hand = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
         sqlx::raw_sql(statement).execute(&mut hand).await.map(drop)

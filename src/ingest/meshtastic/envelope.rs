@@ -57,6 +57,11 @@ pub(super) fn read_map_report(payload: &[u8], arrived: Timestamp) -> Result<Repo
     }
 }
 
+/// When the gateway says that it heard the packet, in seconds since 1970.
+pub(super) fn rx_time(payload: &[u8]) -> Option<u32> {
+    Some(ServiceEnvelope::decode(payload).ok()?.packet?.rx_time)
+}
+
 fn finish(header: Header, data: Data, said: Said) -> Result<Report, Refusal> {
     let port = u16::try_from(data.portnum).map_err(|_negative| Refusal::UnknownPort)?;
     Ok(header.report(port, data.payload, said))

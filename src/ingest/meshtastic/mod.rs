@@ -47,4 +47,12 @@ impl Decode for Decoder {
             Topic::Json(uplink) => json::read(uplink, payload, arrived),
         }
     }
+
+    fn heard(&self, topic: &str, payload: &[u8]) -> Option<Timestamp> {
+        let rx_time = match Topic::parse(topic).ok()? {
+            Topic::Envelope(_) | Topic::Map => envelope::rx_time(payload),
+            Topic::Json(_) => json::rx_time(payload),
+        };
+        rx_time.filter(|seconds| *seconds > 0).map(Timestamp::from_seconds)
+    }
 }

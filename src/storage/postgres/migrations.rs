@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::connection::at_open;
 use crate::storage::{
     StoreError,
-    sql::migrations::{File, migrator, refused},
+    sql::migrations::{APPLIED, File, Schema, migrator, refused},
 };
 
 /// Each file in `migrations/postgres`.
@@ -22,6 +22,20 @@ const MIGRATIONS: &[File] = &[
 pub(super) async fn run(connection: &mut PgConnection, database: &str) -> Result<(), StoreError> {
     let outcome = migrator(MIGRATIONS).run(connection).await;
     outcome.map_err(|error| refused(error, database, |error| at_open(error, database)))
+}
+
+/// How the schema is, without a change to it.
+pub(super) async fn schema(connection: &mut PgConnection) -> Result<Schema, sqlx::Error> {
+    let journal = "SELECT to_regclass('_sqlx_migrations') IS NULL";
+    if sqlx::query_scalar(journal).fetch_one(&mut *connection).await? {
+        let nothing = "SELECT count(*) = 0 FROM pg_class \
+            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')";
+        let is_empty: bool = sqlx::query_scalar(nothing).fetch_one(connection).await?;
+        let none = Schema::none(MIGRATIONS);
+        return Ok(if is_empty { none } else { none.foreign() });
+    }
+    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(APPLIED).fetch_all(connection).await?;
+    Ok(Schema::of(MIGRATIONS, &applied))
 }
 
 #[cfg(test)]

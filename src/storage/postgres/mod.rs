@@ -1,5 +1,7 @@
 //! Postgres: many servers may share one database.
 
+mod backup;
+mod check;
 mod commit;
 mod connection;
 mod continuation;
@@ -19,6 +21,10 @@ mod within;
 #[expect(dead_code, reason = "other tests use more of it")]
 mod database;
 
+pub(super) use self::{
+    backup::back_up,
+    check::{check_up, to_migrate},
+};
 use std::time::Duration;
 
 use async_trait::async_trait;

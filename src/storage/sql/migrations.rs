@@ -25,18 +25,67 @@ pub(in crate::storage) fn refused(
     failed: impl FnOnce(sqlx::Error) -> StoreError,
 ) -> StoreError {
     let reason = match error {
-        MigrateError::VersionMissing(version) => format!(
-            "a newer version of this program wrote it (migration {version} is not known here)"
-        ),
-        MigrateError::VersionMismatch(version) => {
-            format!("its migration {version} is not the one of this program")
-        }
+        MigrateError::VersionMissing(version) => newer(version),
+        MigrateError::VersionMismatch(version) => other(version),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             return failed(error);
         }
         error => error.to_string(),
     };
     StoreError::Open { path: database.to_owned(), reason }
+}
+
+/// What was run: version and checksum of each migration.
+pub(in crate::storage) const APPLIED: &str =
+    "SELECT version, checksum FROM _sqlx_migrations ORDER BY version";
+
+/// How the schema of a database is, seen from this program.
+#[derive(Debug)]
+pub(in crate::storage) struct Schema {
+    /// The newest migration that was run; none where there is no schema.
+    pub(in crate::storage) version: Option<i64>,
+    /// What is to be run.
+    pub(in crate::storage) pending: Vec<String>,
+    /// Why this program cannot use it.
+    pub(in crate::storage) trouble: Option<String>,
+}
+
+impl Schema {
+    /// That of a database that is empty, or not there.
+    pub(in crate::storage) fn none(files: &'static [File]) -> Self {
+        Self::of(files, &[])
+    }
+
+    /// That of a database that holds something else.
+    pub(in crate::storage) fn foreign(self) -> Self {
+        Self { trouble: Some("it is a database of another program".to_owned()), ..self }
+    }
+
+    /// Compares what was run with what there is.
+    pub(in crate::storage) fn of(files: &'static [File], applied: &[(i64, Vec<u8>)]) -> Self {
+        let migrator = migrator(files);
+        let trouble = applied.iter().find_map(|(version, checksum)| {
+            match migrator.iter().find(|migration| migration.version == *version) {
+                None => Some(newer(*version)),
+                Some(migration) => (*migration.checksum != **checksum).then(|| other(*version)),
+            }
+        });
+        let is_pending = |(version, ..): &&File| applied.iter().all(|(run, _)| run != version);
+        let pending = files.iter().filter(is_pending);
+        Self {
+            version: applied.last().map(|(version, _)| *version),
+            pending: pending.map(|(version, title, _)| format!("{version:04}_{title}")).collect(),
+            trouble,
+        }
+    }
+}
+
+fn newer(version: i64) -> String {
+    format!("a newer version of this program wrote it (migration {version} is not known here)")
+}
+
+fn other(version: i64) -> String {
+    format!("its migration {version} is not the one of this program")
 }
 
 /// Checks that every file in `folder` is among `files`, under its name.

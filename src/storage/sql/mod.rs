@@ -7,5 +7,6 @@ pub(super) mod history;
 pub(super) mod migrations;
 pub(super) mod nodes;
 pub(super) mod rows;
+pub(super) mod rules;
 mod state;
 pub(super) mod visits;

@@ -1,14 +1,14 @@
 //! The schema, embedded.
 
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::storage::{
     StoreError,
-    sql::migrations::{File, migrator, refused},
+    sql::migrations::{APPLIED, File, Schema, migrator, refused},
 };
 
 /// Each file in `migrations/sqlite`.
-const MIGRATIONS: &[File] = &[
+pub(super) const MIGRATIONS: &[File] = &[
     (1, "packets", include_str!("../../../migrations/sqlite/0001_packets.sql")),
     (2, "histories", include_str!("../../../migrations/sqlite/0002_histories.sql")),
     (3, "nodes", include_str!("../../../migrations/sqlite/0003_nodes.sql")),
@@ -23,6 +23,19 @@ pub(super) async fn run(pool: &SqlitePool, path: &str) -> Result<(), StoreError>
         |error: sqlx::Error| StoreError::Open { path: path.to_owned(), reason: error.to_string() };
     let outcome = migrator(MIGRATIONS).run(pool).await;
     outcome.map_err(|error| refused(error, path, open))
+}
+
+/// How the schema is, without a change to it.
+pub(super) async fn schema(connection: &mut SqliteConnection) -> Result<Schema, sqlx::Error> {
+    let journal = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    if sqlx::query_scalar::<_, i64>(journal).fetch_one(&mut *connection).await? == 0 {
+        let nothing = "SELECT count(*) = 0 FROM sqlite_schema";
+        let is_empty: bool = sqlx::query_scalar(nothing).fetch_one(connection).await?;
+        let none = Schema::none(MIGRATIONS);
+        return Ok(if is_empty { none } else { none.foreign() });
+    }
+    let applied = sqlx::query_as(APPLIED).fetch_all(connection).await?;
+    Ok(Schema::of(MIGRATIONS, &applied))
 }
 
 #[cfg(test)]

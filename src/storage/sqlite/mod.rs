@@ -1,11 +1,14 @@
 //! `SQLite`: one file, one writer, readers that never wait for it.
 
+mod backup;
+mod check;
 mod commit;
 mod continuation;
 mod insert;
 mod migrations;
 mod quarantine;
 mod read;
+mod reading;
 mod retention;
 mod sizes;
 mod within;
@@ -29,11 +32,12 @@ use sqlx::{
     },
 };
 
+pub(super) use self::{backup::back_up, check::check_up};
 use super::{
     HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError, Swept,
     TelemetryRow, Visit,
     filing::{Absence, Absences},
-    sql::{columns::Columns, history, nodes::NodeRow},
+    sql::{columns::Columns, history, migrations::Schema, nodes::NodeRow},
 };
 use crate::domain::{Continuation, Filed, Message, Node, NodeId, Position, Report, Timestamp};
 
@@ -278,9 +282,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     if path.is_symlink() {
         return Err(refuse("it is a link to a file that is not there".to_owned()));
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
+    let beside = beside(path, ".lock");
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -293,6 +295,27 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Err(TryLockError::Error(error)) => {
             Err(refuse(format!("{} cannot be locked: {error}", beside.display())))
         }
+    }
+}
+
+/// A file beside another one, with more to its name.
+fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}
+
+/// The version of the schema in this file, none without one, and what is to be run.
+pub(super) async fn to_migrate(path: &Path) -> Result<(Option<i64>, Vec<String>), StoreError> {
+    let schema = if path.exists() {
+        let mut connection = reading::open(path).await?;
+        migrations::schema(&mut connection).await.map_err(failed)?
+    } else {
+        Schema::none(migrations::MIGRATIONS)
+    };
+    match schema.trouble {
+        None => Ok((schema.version, schema.pending)),
+        Some(reason) => Err(StoreError::Open { path: path.display().to_string(), reason }),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Reading: rows as they come from the driver, pages of histories, and nodes.
 
-use sqlx::{Decode, Row as _, Sqlite, SqliteConnection, SqlitePool, Type, sqlite::SqliteRow};
+use sqlx::{
+    Decode, Row as _, Sqlite, SqliteConnection, SqliteExecutor, SqlitePool, Type, sqlite::SqliteRow,
+};
 
 use super::failed;
 use crate::{
@@ -61,7 +63,7 @@ pub(super) async fn page<T>(
 
 /// All nodes heard at or after `since`, the oldest first.
 pub(super) async fn heard_since(
-    pool: &SqlitePool,
+    source: impl SqliteExecutor<'_>,
     since: Timestamp,
 ) -> Result<Vec<Node>, StoreError> {
     const SQL: &str = concat!(
@@ -70,7 +72,7 @@ pub(super) async fn heard_since(
         ") FROM nodes WHERE last_heard >= ?1 ORDER BY last_heard, id"
     );
     let rows: Vec<String> =
-        sqlx::query_scalar(SQL).bind(since.as_millis()).fetch_all(pool).await.map_err(failed)?;
+        sqlx::query_scalar(SQL).bind(since.as_millis()).fetch_all(source).await.map_err(failed)?;
     rows.iter().map(|row| nodes::from_json(row)).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Decode, Sqlite, SqliteConnection, Type,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Sqlite, SqliteConnection, Type,
     sqlite::SqliteConnectOptions,
 };
 
@@ -26,6 +26,11 @@ impl Database {
         T: Send + Unpin + Type<Sqlite> + for<'r> Decode<'r, Sqlite>,
     {
         sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut self.0).await.unwrap()
+    }
+
+    /// Nothing of it is left in the files beside the database.
+    pub(crate) async fn close(self) {
+        self.0.close().await.unwrap();
     }
 
     pub(crate) async fn number(&mut self, sql: &str) -> i64 {

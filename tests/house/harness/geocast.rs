@@ -28,15 +28,27 @@ pub(crate) struct Geocast {
 impl Geocast {
     /// Starts `geocast` with these arguments on a free port, and waits until it listens.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let mut geocast = Self::launch(arguments);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_geocast"));
+        command.args(arguments);
+        Self::run(command).await
+    }
+
+    /// The same by a command that becomes geocast.
+    pub(crate) async fn run(command: Command) -> Self {
+        let mut geocast = Self::spawn(command);
         geocast.address = geocast.logged("listening on http://").await.parse().unwrap();
         geocast
     }
 
     /// The same, without waiting.
     pub(crate) fn launch(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_geocast"))
-            .args(arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_geocast"));
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut process = command
             .args(["--listen", "127.0.0.1:0"])
             .stderr(Stdio::piped())
             .stdin(Stdio::null())
@@ -181,6 +193,10 @@ impl Geocast {
     /// A client that shows what matches `query`, as in `?bbox=...`.
     pub(crate) async fn look(&self, query: &str) -> Screen {
         Screen::connect(&format!("ws://{}/api/ws{query}", self.address)).await
+    }
+
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.process)
     }
 
     /// The memory that it holds, in KiB; none where the system does not say.

@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod event_source;
 pub(crate) mod gateway;
@@ -11,6 +12,7 @@ pub(crate) mod screen;
 
 use std::{path::PathBuf, time::Duration};
 
+pub(crate) use command::{answer, command, database_url, one_line, refusal};
 pub(crate) use database::Database;
 pub(crate) use event_source::EventSource;
 pub(crate) use gateway::Gateway;

@@ -68,6 +68,18 @@ impl Radio {
         self.packet(GATEWAY, id, time, port, payload)
     }
 
+    /// A packet as one gateway hands it over that heard it at a time, in seconds since 1970.
+    pub(crate) fn heard_by(
+        self,
+        gateway: u32,
+        packet_id: u32,
+        time: u32,
+        port: PortNum,
+        payload: &[u8],
+    ) -> Publish {
+        self.packet(gateway, packet_id, time, port, payload)
+    }
+
     /// A packet as one gateway hands it over.
     pub(crate) fn says_through(
         self,

@@ -32,6 +32,11 @@ pub(super) fn read(
     Ok(header.report(content.port() as u16, payload, said))
 }
 
+/// When the gateway says that it heard the packet, in seconds since 1970.
+pub(super) fn rx_time(payload: &[u8]) -> Option<u32> {
+    Fields::of(&serde_json::from_slice(payload).ok()?)?.u32("timestamp")
+}
+
 /// The packet around the content. What is zero was left out.
 fn packet(fields: Fields<'_>) -> Result<MeshPacket, Refusal> {
     let hop_start = fields.u32("hop_start").unwrap_or_default();

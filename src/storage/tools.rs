@@ -1,0 +1,85 @@
+//! What is done to a database by hand, beside a running server or without one.
+
+use std::{fmt, path::Path, time::Duration};
+
+use super::{Checkup, Place, StoreError, open, postgres, sqlite};
+
+/// What bringing the schema up to date did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version before; none where there was no database.
+    pub version: Option<i64>,
+    /// The migrations, in order.
+    pub migrations: Vec<String>,
+    /// Whether they were run.
+    pub done: bool,
+}
+
+/// A copy of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its size.
+    pub bytes: u64,
+    /// How many rows each table has, where the copy says it.
+    pub rows: Vec<(String, u64)>,
+}
+
+/// Looks through the database of this URL without changing it.
+pub async fn check_up(url: &str) -> Result<Checkup, StoreError> {
+    match Place::of(url)? {
+        Place::Memory => Err(nothing_to_keep()),
+        Place::File(path) => sqlite::check_up(&path).await,
+        Place::Postgres => postgres::check_up(url).await,
+    }
+}
+
+/// Brings the schema of the database of this URL up to date; with `dry_run`, says what that would
+/// run.
+pub async fn migrate(url: &str, dry_run: bool) -> Result<Migrated, StoreError> {
+    let (version, migrations) = match Place::of(url)? {
+        Place::Memory => return Err(nothing_to_keep()),
+        Place::File(path) => sqlite::to_migrate(&path).await?,
+        Place::Postgres => postgres::to_migrate(url).await?,
+    };
+    if !dry_run {
+        // As the server does at its start.
+        open(url, Duration::MAX).await?.close().await;
+    }
+    Ok(Migrated { version, migrations, done: !dry_run })
+}
+
+/// Copies the database of this URL into a file that is not there yet, as of one moment. A server
+/// may go on meanwhile.
+pub async fn back_up(url: &str, file: &Path) -> Result<Copied, StoreError> {
+    match Place::of(url)? {
+        Place::Memory => Err(nothing_to_keep()),
+        Place::File(path) => sqlite::back_up(&path, file).await,
+        Place::Postgres => postgres::back_up(url, file).await,
+    }
+}
+
+fn nothing_to_keep() -> StoreError {
+    StoreError::UnsupportedUrl("a database in memory is gone when it is closed".to_owned())
+}
+
+impl fmt::Display for Migrated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.version {
+            Some(version) => write!(f, "the schema is at version {version}; ")?,
+            None => write!(f, "there is no schema yet; ")?,
+        }
+        let names = self.migrations.join(", ");
+        match (names.as_str(), self.done) {
+            ("", _) => write!(f, "nothing to run"),
+            (names, true) => write!(f, "ran {names}"),
+            (names, false) => write!(f, "would run {names}"),
+        }
+    }
+}
+
+impl fmt::Display for Copied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes)?;
+        self.rows.iter().try_for_each(|(table, rows)| write!(f, ", {rows} {table}"))
+    }
+}
