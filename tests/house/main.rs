@@ -5,6 +5,7 @@
 mod binary;
 mod brokers;
 mod capture;
+mod clocks;
 mod command_line;
 mod conversation;
 mod durability;

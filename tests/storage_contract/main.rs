@@ -99,6 +99,7 @@ contract!(every database:
         every_packet_id_of_64_bits_is_kept_apart,
         a_packet_id_stands_for_another_packet_after_the_window,
         the_window_holds_when_the_clock_goes_back,
+        a_clock_that_jumps_loses_and_doubles_nothing,
         what_is_told_twice_is_filed_the_same_way_twice,
         a_redelivered_packet_is_stored_once_however_long_the_server_was_away,
         what_a_broker_delivers_again_is_stored_once_however_long_the_connection_was_lost,

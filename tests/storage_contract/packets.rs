@@ -6,7 +6,7 @@ use geocast::domain::{Filed, NodeId, PACKET_WINDOW};
 
 use crate::{
     House,
-    reports::{NOON, after, all, at, commit, full, latitudes, message, nodes, of, report},
+    reports::{NOON, SECOND, after, all, at, commit, full, latitudes, message, nodes, of, report},
 };
 
 pub(crate) async fn the_first_copy_is_a_packet_and_the_others_are_receptions(house: &House) {
@@ -68,6 +68,29 @@ pub(crate) async fn the_window_holds_when_the_clock_goes_back(house: &House) {
     assert_eq!(commit(&store, &[report(1, 9, 1, back)]).await, [Filed::Duplicate]);
     let further_back = back.minus(Duration::from_millis(1));
     assert_eq!(commit(&store, &[report(1, 9, 1, further_back)]).await, [Filed::Packet]);
+}
+
+pub(crate) async fn a_clock_that_jumps_loses_and_doubles_nothing(house: &House) {
+    let store = house.open().await;
+    // A day ahead, an hour behind, and right again; the node's own clock goes on all the time.
+    let (day, hour) = (Duration::from_hours(24), Duration::from_hours(1));
+    let clock = [NOON, NOON.plus(day), NOON.minus(hour), after(3)];
+    let told =
+        [0, 1, 2, 3].map(|n: u8| at(1, n.into(), clock[usize::from(n)], n.into(), after(n.into())));
+    for report in &told {
+        assert_eq!(commit(&store, std::slice::from_ref(report)).await, [Filed::Packet]);
+    }
+    assert_eq!(latitudes(&store.positions(&of(1)).await.unwrap()), [3, 2, 1, 0]);
+    let node = nodes(&store).await.remove(0);
+    assert_eq!(node.position.unwrap().place.latitude_e7(), 3);
+    store.close().await;
+    // The newest sign of life lies ahead of the clock, and so was no absence.
+    let store = house.open().await;
+    assert_eq!(commit(&store, &told).await, [Filed::Duplicate; 4]);
+    let mut copy = told[3].clone();
+    (copy.reception.gateway, copy.reception.arrived) = (NodeId::Radio(2), NOON.minus(SECOND));
+    assert_eq!(commit(&store, &[copy]).await, [Filed::Reception]);
+    assert_eq!(nodes(&store).await, [node]);
 }
 
 pub(crate) async fn what_is_told_twice_is_filed_the_same_way_twice(house: &House) {
