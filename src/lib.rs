@@ -15,3 +15,4 @@ pub mod maintenance;
 mod rooms;
 pub mod storage;
 pub mod telemetry;
+mod wiring;

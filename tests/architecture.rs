@@ -12,7 +12,8 @@ use std::{
 /// Every room, and the doors that it may use: a room, or one item of a room.
 const PLAN: &[(&str, &str)] = &[
     ("main", "app config domain::Clock domain::Timestamp maintenance telemetry"),
-    ("app", "broadcast capture config demo domain http ingest rooms storage telemetry"),
+    ("app", "capture config demo domain http ingest rooms storage wiring"),
+    ("wiring", "broadcast config domain http ingest rooms storage"),
     ("maintenance", "capture config domain ingest storage"),
     ("rooms", ""),
     ("select", ""),

@@ -1,0 +1,114 @@
+//! The database: opened, written, and kept in its size.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::registry::Registry;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
+
+use super::{
+    Settings,
+    clients::{limits, pulse},
+};
+use crate::{
+    config,
+    domain::Clock,
+    http::{self, Vital},
+    rooms::Rooms,
+    storage::{self, Job, Keep, Keeper, Lag, Store, Writer},
+};
+
+/// A message that waits longer than this for its commit is a reason to worry.
+const MAX_LAG: Duration = Duration::from_secs(10);
+
+/// How long a failing database is tried again once the server is stopping.
+const STORAGE_GRACE: Duration = Duration::from_secs(5);
+
+/// The database, once it is there. Until then whoever comes to the door is told why it is not.
+pub(crate) async fn database(
+    settings: &Settings,
+    door: &Arc<TcpListener>,
+) -> anyhow::Result<Arc<dyn Store>> {
+    let (trouble, troubled) = watch::channel(None);
+    let opening = storage::open_when_there(
+        settings.database_url.expose(),
+        settings.map.forget_after,
+        settings.database_limits,
+        trouble,
+    );
+    let clients = &settings.map.limits;
+    let door = (Arc::clone(door), door.local_addr()?);
+    let work = http::answer_during(opening, troubled, door, (limits(clients), pulse(clients)));
+    Ok(Box::pin(work).await?)
+}
+
+/// The task that writes, and what is to be said of its health.
+pub(crate) fn writer(
+    store: &Arc<dyn Store>,
+    (jobs, most_jobs): (mpsc::Receiver<Job>, usize),
+    committed: mpsc::Sender<storage::Committed>,
+    rooms: &Rooms,
+    clock: &Clock,
+    registry: &mut Registry,
+) -> (Writer, Vec<Vital>) {
+    let metrics = storage::Metrics::default();
+    metrics.register(registry);
+    let (trouble, troubled) = watch::channel(None);
+    let (waiting_since, waiting) = watch::channel(None);
+    let lag = Lag::new(waiting, clock.clone());
+    registry.register_collector(Box::new(lag.clone()));
+    let vitals = vec![
+        Vital::new("storage", move || match troubled.borrow().clone() {
+            None => Ok("commits".to_owned()),
+            Some(trouble) => Err(trouble),
+        }),
+        Vital::new("ingest", move || {
+            let lag = lag.now();
+            let text = format!("{} ms behind", lag.as_millis());
+            if lag < MAX_LAG { Ok(text) } else { Err(text) }
+        }),
+    ];
+    let writer = Writer {
+        store: Arc::clone(store),
+        jobs,
+        most_jobs,
+        committed,
+        trouble,
+        waiting_since,
+        metrics,
+        stop: rooms.stop.clone(),
+        grace: STORAGE_GRACE,
+    };
+    (writer, vitals)
+}
+
+/// The task that removes what is too old, and what is to be said of its health.
+pub(crate) fn keeper(
+    store: &Arc<dyn Store>,
+    kept: &config::Retention,
+    rooms: &Rooms,
+    clock: &Clock,
+    vitals: &mut Vec<Vital>,
+    registry: &mut Registry,
+) -> Keeper {
+    let age = |age: Duration| (!age.is_zero()).then_some(age);
+    let keep = Keep {
+        packets: age(kept.keep_packets),
+        positions: age(kept.keep_positions),
+        telemetry: age(kept.keep_telemetry),
+        messages: age(kept.keep_messages),
+        links: age(kept.keep_links),
+        database_bytes: (kept.max_database_bytes > 0).then_some(kept.max_database_bytes),
+    };
+    let metrics = storage::RetentionMetrics::default();
+    metrics.register(registry);
+    let (trouble, troubled) = watch::channel(None);
+    vitals.push(Vital::new("retention", move || match troubled.borrow().clone() {
+        None => Ok("keeps what it should".to_owned()),
+        Some(trouble) => Err(trouble),
+    }));
+    let (store, clock, stop) = (Arc::clone(store), clock.clone(), rooms.stop.clone());
+    Keeper { store, keep, clock, trouble, metrics, stop }
+}

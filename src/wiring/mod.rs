@@ -1,0 +1,51 @@
+//! What each room is made of, from the settings. `app.rs` says how they are joined.
+
+mod clients;
+mod database;
+mod sources;
+mod world;
+
+use std::net::SocketAddr;
+
+pub(crate) use self::{
+    clients::{limits, pulse},
+    database::{database, keeper, writer},
+    sources::{Source, certificates, intake, listen_to},
+    world::world,
+};
+use crate::{
+    config::{self, Map, Secret},
+    storage::PostgresLimits,
+};
+
+/// What makes a server.
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) database_url: Secret<String>,
+    pub(crate) database_limits: PostgresLimits,
+    pub(crate) source: Source,
+    pub(crate) channel_keys: Vec<Secret<String>>,
+    /// Messages received and not committed yet. Beyond it ingest stops reading, and brokers hold
+    /// the rest.
+    pub(crate) max_pending: usize,
+    pub(crate) map: Map,
+}
+
+impl Settings {
+    pub(crate) fn of(config: config::Serve) -> anyhow::Result<Self> {
+        // Each broker keeps one place for its next message.
+        let max_pending = (config.max_pending as usize).max(4 * config.mqtt_url.len());
+        Ok(Self {
+            source: Source::of(&config)?,
+            listen: config.listen,
+            database_url: config.database_url,
+            database_limits: PostgresLimits {
+                connections: config.database_connections,
+                timeout: config.database_timeout,
+            },
+            channel_keys: config.channel_key,
+            max_pending,
+            map: config.map,
+        })
+    }
+}
