@@ -158,8 +158,12 @@ async fn an_import_that_is_interrupted_stores_what_it_has_read_and_says_so() {
         .spawn()
         .unwrap();
     let errors = BufReader::new(import.stderr.take().unwrap());
-    let mut lines = errors.lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("could not store")), "it waits");
+    let mut said = Vec::new();
+    let waits = errors.lines().map_while(Result::ok).any(|line| {
+        said.push(line);
+        said.last().is_some_and(|line| line.contains("could not store"))
+    });
+    assert!(waits, "{said:?}");
     let process = rustix::process::Pid::from_child(&import);
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
     database.execute("ROLLBACK").await;

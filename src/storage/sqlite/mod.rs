@@ -101,11 +101,9 @@ impl SqliteStore {
             .busy_timeout(PATIENCE)
             .foreign_keys(true)
             .disable_statement_logging();
-        let writing = options
+        let mut writing = options
             .clone()
             .create_if_missing(true)
-            // For a new file; another one keeps what it has.
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             // An acknowledgement is a promise: a commit is on disk, not only in the page cache.
             .synchronous(SqliteSynchronous::Full)
@@ -114,6 +112,10 @@ impl SqliteStore {
             // Pages of 4 KiB: a page that many commits change goes to its place once for all.
             .pragma("wal_autocheckpoint", "8000")
             .pragma("temp_store", "MEMORY");
+        // Another file keeps what it has, and to be told again it would wait for who writes it.
+        if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
+            writing = writing.auto_vacuum(SqliteAutoVacuum::Incremental);
+        }
         let writer = only_connection(writing).await.map_err(failed)?;
         migrations::run(&writer, &path.display().to_string()).await?;
         let readers = SqlitePoolOptions::new()
