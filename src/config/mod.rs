@@ -303,9 +303,11 @@ where
     let matches = Cli::command().try_get_matches_from(&arguments).map_err(hushed)?;
     let cli = Cli::from_arg_matches(&matches)?;
     match &cli.command {
-        Command::Serve(Serve { map, .. }) | Command::Demo(Demo { map, .. }) => {
+        Command::Serve(Serve { map, database_url, .. }) => {
             map.limits.check()?;
+            map.retention.check(database_url.expose())?;
         }
+        Command::Demo(Demo { map, .. }) => map.limits.check()?,
         Command::Record(_)
         | Command::Replay(_)
         | Command::Import(_)

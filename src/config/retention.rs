@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, CommandFactory as _, error::ErrorKind};
 
 use super::values;
 
@@ -40,4 +40,29 @@ pub struct Retention {
     #[arg(long, value_name = "SIZE", default_value = "0", env = "GEOCAST_MAX_DATABASE_BYTES")]
     #[arg(value_parser = values::size)]
     pub max_database_bytes: u64,
+}
+
+impl Retention {
+    /// Whether it goes together with the database.
+    pub(super) fn check(&self, database_url: &str) -> Result<(), clap::Error> {
+        if self.max_database_bytes == 0 || database_url.starts_with("sqlite:") {
+            return Ok(());
+        }
+        let message = "--max-database-bytes is for SQLite: a Postgres database has no ceiling";
+        Err(super::Cli::command().error(ErrorKind::ValueValidation, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_ceiling_is_for_sqlite() {
+        let parse = |url| {
+            let line = ["geocast", "serve", "--max-database-bytes", "1GB", "--database-url", url];
+            crate::config::parse(line.map(Into::into))
+        };
+        assert!(parse("sqlite:geocast.db").is_ok());
+        let error = parse("postgres://localhost/geocast").unwrap_err().to_string();
+        assert!(error.contains("--max-database-bytes is for SQLite"), "{error}");
+    }
 }

@@ -203,9 +203,9 @@ pub trait Store: Send + Sync {
     /// hold fewer records than its limit, or none, and still name a next one.
     async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError>;
 
-    /// Removes some of what is not kept, in one short transaction: at most `rows` rows where rows
-    /// are removed one by one. A commit that waits for it goes before the next such step. The state
-    /// of nodes is not touched.
+    /// Removes some of what is not kept, in one short transaction. Where a commit has to wait for
+    /// it, at most `rows` rows go, and the commit goes before the next such step. The state of
+    /// nodes is not touched.
     async fn sweep(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Swept, StoreError>;
 
     /// How large the histories are. It costs the same however large they are.

@@ -2,6 +2,7 @@
 //! each of them on every database.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod days;
 mod file;
 mod histories;
 mod model;

@@ -36,21 +36,21 @@ fn rows(removed: &[(History, Reason, u64)], history: History) -> u64 {
     removed.iter().filter(|(of, ..)| *of == history).map(|(.., rows)| rows).sum()
 }
 
-/// Packets that say everything, one a day and each from another gateway's copy as well. Answers the
+/// Packets that say everything, one a day for a week, and each from another gateway's copy as well. Answers the
 /// time after the midnight that ends the last day: a database may remove whole days only.
-async fn ten_days(store: &Arc<dyn Store>) -> Timestamp {
-    for day in 0..10_u32 {
+async fn a_week(store: &Arc<dyn Store>) -> Timestamp {
+    for day in 0..7_u32 {
         let report = full(1, day.into(), NOON.plus(DAY * day));
         let mut copy = report.clone();
         copy.reception.gateway = NodeId::Radio(2);
         commit(store, &[report, copy]).await;
     }
-    NOON.plus(DAY * 9 + HOUR * 10)
+    NOON.plus(DAY * 6 + HOUR * 10)
 }
 
 pub(crate) async fn histories_are_kept_for_ever_unless_told_otherwise(house: &House) {
     let store = house.open().await;
-    ten_days(&store).await;
+    a_week(&store).await;
     let before = everything(&store).await;
     assert_eq!(sweep(&store, &Keep::default(), after(4_000_000_000)).await, []);
     assert_eq!(everything(&store).await, before);
@@ -58,7 +58,7 @@ pub(crate) async fn histories_are_kept_for_ever_unless_told_otherwise(house: &Ho
 
 pub(crate) async fn each_history_has_an_age_of_its_own(house: &House) {
     let store = house.open().await;
-    let now = ten_days(&store).await;
+    let now = a_week(&store).await;
     let nodes_before = nodes(&store).await;
     let keep = Keep {
         packets: Some(DAY * 2),
@@ -73,7 +73,7 @@ pub(crate) async fn each_history_has_an_age_of_its_own(house: &House) {
     assert_eq!(store.telemetry(&of(1)).await.unwrap().records.len(), 4);
     assert_eq!(store.messages(&all()).await.unwrap().records.len(), 5);
     assert_eq!(store.links(&all()).await.unwrap().records.len(), 2 * 6);
-    let expected = [8, 16, 7, 6, 5, 8];
+    let expected = [5, 10, 4, 3, 2, 2];
     for (history, expected) in History::ALL.into_iter().zip(expected) {
         assert_eq!(rows(&removed, history), expected, "{history:?}");
     }
@@ -173,7 +173,7 @@ pub(crate) async fn what_is_stored_after_a_removal_disturbs_nothing_that_was_kep
 
 pub(crate) async fn a_removal_is_in_the_sizes(house: &House) {
     let store = house.open().await;
-    let now = ten_days(&store).await;
+    let now = a_week(&store).await;
     let keep = Keep { positions: Some(DAY * 3), ..Keep::default() };
     sweep(&store, &keep, now).await;
     let sizes = store.sizes().await.unwrap();

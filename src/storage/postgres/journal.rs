@@ -117,9 +117,6 @@ pub(super) async fn end_absence(
 ) -> Result<Absences, StoreError> {
     const OPEN: &str = "DELETE FROM absences WHERE ended_at IS NULL RETURNING began_at";
     const NOTE: &str = "INSERT INTO absences (began_at, ended_at) VALUES ($1, $2)";
-    const ALL: &str = "\
-        SELECT began_at, ended_at FROM absences WHERE ended_at IS NOT NULL \
-        ORDER BY ended_at DESC LIMIT 100";
     let open: Option<i64> =
         sqlx::query_scalar(OPEN).fetch_optional(&mut *connection).await.map_err(failed)?;
     let absence = open.and_then(|began| Absence::between(Timestamp::from_millis(began), now));
@@ -127,7 +124,15 @@ pub(super) async fn end_absence(
         let note = sqlx::query(NOTE).bind(began.as_millis()).bind(ended.as_millis());
         note.execute(&mut *connection).await.map_err(failed)?;
     }
-    let spans: Vec<(i64, i64)> = sqlx::query_as(ALL).fetch_all(connection).await.map_err(failed)?;
+    absences(connection).await.map_err(failed)
+}
+
+/// The spans in which no server ran, as far as they have ended.
+pub(super) async fn absences(connection: &mut PgConnection) -> Result<Absences, sqlx::Error> {
+    const ALL: &str = "\
+        SELECT began_at, ended_at FROM absences WHERE ended_at IS NOT NULL \
+        ORDER BY ended_at DESC LIMIT 100";
+    let spans: Vec<(i64, i64)> = sqlx::query_as(ALL).fetch_all(connection).await?;
     let spans = spans.into_iter().rev().map(|(began, ended)| Absence {
         began: Timestamp::from_millis(began),
         ended: Timestamp::from_millis(ended),

@@ -14,6 +14,7 @@ mod plans;
 mod quarantine;
 mod read;
 mod retention;
+mod sizes;
 mod within;
 
 #[cfg(test)]
@@ -197,8 +198,8 @@ impl Store for PostgresStore {
         give_back(connection, page).await
     }
 
-    async fn sweep(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Swept, StoreError> {
-        self.step(keep, now, rows.max(1)).await
+    async fn sweep(&self, keep: &Keep, now: Timestamp, _rows: u32) -> Result<Swept, StoreError> {
+        self.step(keep, now).await
     }
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {

@@ -1,19 +1,25 @@
 //! Removing history: whole days by dropping their partitions, what lies in no such day row by row.
 //!
-//! The day of a row is that in which it was heard, or in which its packet came. A commit waits for
-//! a drop no longer than the drop waits for those who read, which is limited.
+//! The day of a row is that in which it was heard, or in which its packet came. No commit waits for
+//! rows to be removed. A day is first taken off its table, which is a change of the catalogue and
+//! takes as long whatever is in it, and dropped by the next step, when nobody knows it any more.
 
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{PostgresStore, connection::failed, give_back, journal::LOCKS, partitions::DAY_MS};
+use super::{
+    PostgresStore,
+    connection::failed,
+    give_back,
+    journal::{LOCKS, absences},
+    partitions::DAY_MS,
+};
 use crate::{
     domain::Timestamp,
     storage::{
         StoreError,
-        filing::{Absence, Absences},
-        retention::{History, Keep, Reason, Sizes, Swept, TableSize},
+        retention::{History, Keep, Reason, Swept},
     },
 };
 
@@ -23,6 +29,16 @@ const SWEEP: i32 = -2;
 /// What is kept for a shorter time than this is removed row by row as it grows old. Otherwise a
 /// row stays until its whole day is old enough.
 const BY_ROW: Duration = Duration::from_hours(48);
+
+/// For how long a lock is waited for, as others wait meanwhile.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '200ms'";
+
+/// How many of the oldest rows of a partition one step looks at, and how many it removes.
+const LOOK: i64 = 20_000;
+const REMOVE: i64 = 5_000;
+
+/// What is larger than this is not counted when it is dropped: then the statistics have to do.
+const COUNTED_BYTES: i64 = 1 << 30;
 
 /// The tables that go together, and the column that says when a row came.
 const GROUPS: [(&[History], &str); 5] = [
@@ -40,25 +56,29 @@ const OLD: &str = "\
         SELECT relname::text AS name, (to_date(substring(relname FROM '_([0-9]{8})$'), 'YYYYMMDD') \
             - date '1970-01-01')::int8 AS day \
         FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
-        WHERE inhparent = to_regclass($1)) AS partitions \
+        WHERE inhparent = to_regclass($1) AND relname ~ '_([0-9]{8}|default)$') AS partitions \
     WHERE day IS NULL OR day * $3 < $2 ORDER BY day NULLS LAST";
 
-impl PostgresStore {
-    pub(super) async fn step(
-        &self,
-        keep: &Keep,
-        now: Timestamp,
-        rows: u32,
-    ) -> Result<Swept, StoreError> {
-        let mut connection = self.connection().await?;
-        let swept = self.server.within(step(&mut connection, keep, now, rows.into())).await;
-        give_back(connection, swept).await
-    }
+/// A day that was taken off its table: its name now, and the name of the table.
+const TAKEN_OFF: &str = "\
+    SELECT relname::text, split_part(relname, '_', 1) FROM pg_class \
+    WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('packets')) \
+        AND relkind = 'r' AND NOT relispartition AND relname ~ '_[0-9]{8}_removed$' \
+        AND split_part(relname, '_', 1) = ANY($1) \
+    ORDER BY relname LIMIT 1";
 
-    pub(super) async fn measure(&self) -> Result<Sizes, StoreError> {
+/// So that rows are looked at in the order in which they lie there, which is about that in which
+/// they were stored.
+const AS_THEY_LIE: &str = "\
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; \
+    SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off; \
+    SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0";
+
+impl PostgresStore {
+    pub(super) async fn step(&self, keep: &Keep, now: Timestamp) -> Result<Swept, StoreError> {
         let mut connection = self.connection().await?;
-        let sizes = self.server.within(sizes(&mut connection)).await;
-        give_back(connection, sizes).await
+        let swept = self.server.within(step(&mut connection, keep, now)).await;
+        give_back(connection, swept).await
     }
 }
 
@@ -66,99 +86,137 @@ async fn step(
     connection: &mut PgConnection,
     keep: &Keep,
     now: Timestamp,
-    rows: i64,
 ) -> Result<Swept, StoreError> {
+    const ALONE: &str = "SELECT pg_try_advisory_xact_lock($1, $2)";
     let mut transaction = connection.begin().await.map_err(failed)?;
-    let alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1, $2)")
-        .bind(LOCKS)
-        .bind(SWEEP)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    let mut swept = Swept::default();
-    if !alone {
-        return Ok(swept);
+    let alone = sqlx::query_scalar(ALONE).bind(LOCKS).bind(SWEEP);
+    if !alone.fetch_one(&mut *transaction).await.map_err(failed)? {
+        return Ok(Swept::default());
     }
+    sqlx::query(PATIENCE).execute(&mut *transaction).await.map_err(failed)?;
+    let mut removed = drop_taken_off(&mut transaction).await.map_err(failed)?;
+    if removed.is_none() {
+        removed = remove(&mut transaction, keep, now).await?;
+    }
+    transaction.commit().await.map_err(failed)?;
+    let rows = removed.filter(|(_, rows)| *rows > 0);
+    Ok(Swept {
+        removed: rows.map(|(history, rows)| (history, Reason::Age, rows)).into_iter().collect(),
+        more: removed.is_some(),
+        excess_bytes: 0,
+    })
+}
+
+/// Takes off one day, or removes some rows of one table: which, and how many went for good. None if
+/// nothing is old.
+async fn remove(
+    connection: &mut PgConnection,
+    keep: &Keep,
+    now: Timestamp,
+) -> Result<Option<(History, u64)>, StoreError> {
     for (tables, came) in GROUPS {
         let Some(age) = tables.first().and_then(|table| keep.age(*table)) else { continue };
         let mut cutoff = now.minus(age);
-        if came == "received_at" {
-            match last_copies(&mut transaction, now).await? {
+        if tables.contains(&History::Packets) {
+            match last_copies(connection, now).await? {
                 Some(needed) => cutoff = cutoff.min(needed),
                 None => continue,
             }
         }
-        let by_row = age < BY_ROW;
-        let removed = removal(&mut transaction, tables, came, cutoff, by_row, rows).await;
-        if let Some((history, rows)) = removed.map_err(failed)? {
-            // A day may have been empty.
-            swept.removed.extend((rows > 0).then_some((history, Reason::Age, rows)));
-            swept.more = true;
-            break;
-        }
-    }
-    transaction.commit().await.map_err(failed)?;
-    Ok(swept)
-}
-
-/// Drops one day, or removes some rows. Nothing if nothing is old.
-async fn removal(
-    connection: &mut PgConnection,
-    tables: &[History],
-    came: &str,
-    cutoff: Timestamp,
-    by_row: bool,
-    rows: i64,
-) -> Result<Option<(History, u64)>, sqlx::Error> {
-    for table in tables {
-        let partitions: Vec<(String, bool)> = sqlx::query_as(OLD)
-            .bind(table.name())
-            .bind(cutoff.as_millis())
-            .bind(DAY_MS)
-            .fetch_all(&mut *connection)
-            .await?;
-        for (name, is_old) in partitions {
-            let removed = if is_old {
-                drop_partition(connection, &name).await?
-            } else if by_row || name.ends_with("_default") {
-                remove_rows(connection, &name, came, cutoff, rows).await?
-            } else {
-                0
-            };
-            if is_old || removed > 0 {
-                return Ok(Some((*table, removed)));
+        for table in tables {
+            let by_row = age < BY_ROW;
+            let removed = remove_of(connection, *table, cutoff, came, by_row).await;
+            if let Some(rows) = removed.map_err(failed)? {
+                return Ok(Some((*table, rows)));
             }
         }
     }
     Ok(None)
 }
 
-/// Drops a partition with everything in it, and says how many rows that was.
-async fn drop_partition(connection: &mut PgConnection, name: &str) -> Result<u64, sqlx::Error> {
-    let count = AssertSqlSafe(format!("SELECT count(*) FROM {name}"));
-    let rows: i64 = sqlx::query_scalar(count).fetch_one(&mut *connection).await?;
-    // Who waits for the table waits behind this.
-    let drop = format!("SET LOCAL lock_timeout = '200ms'; DROP TABLE {name}");
-    sqlx::raw_sql(AssertSqlSafe(drop)).execute(connection).await?;
-    Ok(u64::try_from(rows).unwrap_or(0))
+/// The same of one table. `None` if nothing in it is old; zero if a day was taken off, which goes
+/// next.
+async fn remove_of(
+    connection: &mut PgConnection,
+    table: History,
+    cutoff: Timestamp,
+    came: &str,
+    by_row: bool,
+) -> Result<Option<u64>, sqlx::Error> {
+    let partitions: Vec<(String, bool)> = sqlx::query_as(OLD)
+        .bind(table.name())
+        .bind(cutoff.as_millis())
+        .bind(DAY_MS)
+        .fetch_all(&mut *connection)
+        .await?;
+    for (name, is_old) in partitions {
+        if is_old {
+            take_off(connection, table, &name).await?;
+            return Ok(Some(0));
+        }
+        if by_row || name.ends_with("_default") {
+            let removed = remove_rows(connection, &name, came, cutoff).await?;
+            if removed > 0 {
+                return Ok(Some(removed));
+            }
+        }
+    }
+    Ok(None)
 }
 
+/// Takes a partition off its table. Whoever comes to the table meanwhile waits behind this, and
+/// this waits for who is there already: not for long.
+async fn take_off(
+    connection: &mut PgConnection,
+    table: History,
+    name: &str,
+) -> Result<(), sqlx::Error> {
+    let table = table.name();
+    let sql = format!(
+        "ALTER TABLE {table} DETACH PARTITION {name}; \
+         ALTER TABLE {name} RENAME TO {name}_removed"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+}
+
+/// Drops a day that was taken off its table, and says how many rows it had.
+async fn drop_taken_off(
+    connection: &mut PgConnection,
+) -> Result<Option<(History, u64)>, sqlx::Error> {
+    let day: Option<(String, String)> = sqlx::query_as(TAKEN_OFF)
+        .bind(History::ALL.map(History::name))
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some((name, table)) = day else { return Ok(None) };
+    let Some(history) = History::ALL.into_iter().find(|history| history.name() == table) else {
+        return Ok(None);
+    };
+    let count = format!(
+        "SELECT CASE WHEN pg_relation_size('{name}') < {COUNTED_BYTES} \
+            THEN (SELECT count(*) FROM {name}) \
+            ELSE pg_stat_get_live_tuples('{name}'::regclass) END"
+    );
+    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(&mut *connection).await?;
+    let drop = format!("DROP TABLE {name}");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(connection).await?;
+    Ok(Some((history, u64::try_from(rows).unwrap_or(0))))
+}
+
+/// Removes what is too old among the oldest rows of a partition.
 async fn remove_rows(
     connection: &mut PgConnection,
     name: &str,
     came: &str,
     cutoff: Timestamp,
-    rows: i64,
 ) -> Result<u64, sqlx::Error> {
+    sqlx::raw_sql(AS_THEY_LIE).execute(&mut *connection).await?;
+    let cutoff = cutoff.as_millis();
     let delete = format!(
         "DELETE FROM {name} WHERE ctid = ANY(ARRAY( \
-            SELECT ctid FROM {name} WHERE {came} < $1 LIMIT $2))"
+            SELECT ctid FROM (SELECT ctid, {came} AS came FROM {name} LIMIT {LOOK}) AS oldest \
+            WHERE came < {cutoff} LIMIT {REMOVE}))"
     );
-    let removal = sqlx::query(AssertSqlSafe(delete))
-        .bind(cutoff.as_millis())
-        .bind(rows)
-        .execute(connection)
-        .await?;
+    let removal = sqlx::raw_sql(AssertSqlSafe(delete)).execute(connection).await?;
     Ok(removal.rows_affected())
 }
 
@@ -168,45 +226,13 @@ async fn last_copies(
     connection: &mut PgConnection,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
-    const NEWEST: &str = "SELECT max(last_packet) FROM writers WHERE last_packet <= $1";
-    const ABSENCES: &str = "\
-        SELECT began_at, ended_at FROM absences WHERE ended_at IS NOT NULL \
-        ORDER BY ended_at DESC LIMIT 100";
-    let newest: Option<i64> = sqlx::query_scalar(NEWEST)
-        .bind(now.as_millis())
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failed)?;
-    let spans: Vec<(i64, i64)> =
-        sqlx::query_as(ABSENCES).fetch_all(connection).await.map_err(failed)?;
-    let spans = spans.into_iter().rev().map(|(began, ended)| Absence {
-        began: Timestamp::from_millis(began),
-        ended: Timestamp::from_millis(ended),
-    });
-    let absences = Absences::new(spans.collect());
-    let newest = newest.map(Timestamp::from_millis);
-    Ok(newest.map(|newest| absences.window_before(newest, newest)))
-}
-
-/// Rows are as many as the statistics say, bytes are exact.
-async fn sizes(connection: &mut PgConnection) -> Result<Sizes, StoreError> {
-    const TABLES: &str = "\
-        SELECT coalesce(sum(pg_stat_get_live_tuples(inhrelid)), 0)::int8, \
-            coalesce(sum(pg_total_relation_size(inhrelid)), 0)::int8 \
-        FROM pg_inherits WHERE inhparent = to_regclass($1)";
-    let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
-    let mut tables = Vec::with_capacity(History::ALL.len());
-    for history in History::ALL {
-        let (rows, bytes): (i64, i64) = sqlx::query_as(TABLES)
-            .bind(history.name())
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failed)?;
-        tables.push(TableSize { history, rows: unsigned(rows), bytes: unsigned(bytes) });
-    }
-    let all: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
-        .fetch_one(connection)
-        .await
-        .map_err(failed)?;
-    Ok(Sizes { tables, used_bytes: unsigned(all), total_bytes: unsigned(all) })
+    const NEWEST: &str = "SELECT max(last_packet) FROM writers";
+    let newest: Option<i64> =
+        sqlx::query_scalar(NEWEST).fetch_one(&mut *connection).await.map_err(failed)?;
+    // A clock that was ahead keeps no packet for longer.
+    let Some(newest) = newest.map(|newest| Timestamp::from_millis(newest).min(now)) else {
+        return Ok(None);
+    };
+    let absences = absences(connection).await.map_err(failed)?;
+    Ok(Some(absences.window_before(newest, newest)))
 }

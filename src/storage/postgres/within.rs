@@ -41,3 +41,50 @@ pub(super) async fn visits(
     let rows = question.fetch_all(connection).await.map_err(failed)?;
     visits::answer(&span, end, &rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::AssertSqlSafe;
+
+    use super::{
+        super::{PostgresStore, database::Database},
+        *,
+    };
+    use crate::storage::{PostgresLimits, Store as _};
+
+    /// Ten positions a second, one day of them in a partition of its own.
+    const HISTORY: &str = "\
+        CREATE TABLE positions_20260922 PARTITION OF positions \
+            FOR VALUES FROM (1790035200000) TO (1790121600000); \
+        INSERT INTO positions SELECT n, '!' || lpad(to_hex(n % 500), 8, '0'), \
+            1790035200000 + n * 100, 1790035200000 + n * 100, true, n % 900000000, n \
+        FROM generate_series(1, 50000) AS n; \
+        ANALYZE";
+
+    #[tokio::test]
+    async fn who_was_where_is_read_from_an_index() {
+        let database = Database::create();
+        let limits = PostgresLimits::default();
+        let store = PostgresStore::open(&database.url, Duration::MAX, limits).await.unwrap();
+        let mut connection = store.connection().await.unwrap();
+        sqlx::raw_sql(HISTORY).execute(&mut *connection).await.unwrap();
+        let (first, hour) = (1_790_036_000_000, 3_600_000);
+        for (first, last) in [(first, first + hour), (i64::MIN, i64::MAX)] {
+            for (sql, values) in [(END, 1), (VISITS, 7), (VISITS_ACROSS, 9)] {
+                let explain = AssertSqlSafe(format!("EXPLAIN {sql}"));
+                let mut question = sqlx::query_scalar(explain).bind(first).bind(last);
+                for value in 0..values {
+                    question = question.bind(i64::from(value) * 1_000_000);
+                }
+                let plan: Vec<String> = question.fetch_all(&mut *connection).await.unwrap();
+                let plan = plan.join("\n");
+                assert!(plan.contains("positions_20260922_time"), "{plan}");
+                assert!(!plan.contains("Seq Scan on positions_20260922"), "{plan}");
+            }
+        }
+        drop(connection);
+        store.close().await;
+    }
+}
