@@ -1,14 +1,15 @@
 //! How long questions about the past, commits and removals take in a database with many positions.
 //!
-//! `cargo bench --bench histories [-- ROWS DAYS [FOLDER]]`: fills a new database in `FOLDER`
-//! (that for temporary files if not given) with `ROWS` positions of 12,000 nodes in `DAYS` days: ten
-//! million in one day if not given.
+//! `cargo bench --bench histories [-- ROWS DAYS [FOLDER | POSTGRES_URL]]`: fills a new `SQLite`
+//! database in `FOLDER` (that for temporary files if not given), or an empty Postgres database, with
+//! `ROWS` positions of 12,000 nodes in `DAYS` days: ten million in one day if not given.
 
 #![expect(clippy::print_stdout, reason = "it says what it measured")]
 
+mod fill;
+
 use std::{
     error::Error,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,10 +21,11 @@ use geocast::{
     },
     storage::{self, HistoryQuery, Keep, PlaceQuery, Store},
 };
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tokio::sync::watch;
 
 const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 const NODES: i64 = 12_000;
+const DAY: Duration = Duration::from_hours(24);
 const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 #[tokio::main]
@@ -31,63 +33,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let rows: i64 = arguments.next().map_or(Ok(10_000_000), |rows| rows.parse())?;
     let days: i64 = arguments.next().map_or(Ok(1), |days| days.parse())?;
-    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
-    let directory = tempfile::tempdir_in(folder)?;
-    let url = format!("sqlite:{}", directory.path().join("geocast.db").display());
+    let place = arguments.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
+    let mut directory = None;
+    let url = if place.starts_with("postgres") {
+        place
+    } else {
+        let path = directory.insert(tempfile::tempdir_in(place)?).path().join("geocast.db");
+        format!("sqlite:{}", path.display())
+    };
     let begun = Instant::now();
-    fill(&url, rows, days * 86_400_000).await?;
+    fill::positions(&url, rows, days).await?;
     println!("{rows} positions of {days} days, filled in {:.0?}", begun.elapsed());
 
     let store = storage::open(&url, FOREVER).await?;
     ask(&store, days).await?;
     let sizes = timed("sizes", async || store.sizes().await).await?;
     println!("  {sizes:?}");
-    commit(&store, START.plus(Duration::from_hours(24) * u32::try_from(days)?)).await?;
-    remove(&store).await?;
+    let end = START.plus(DAY * u32::try_from(days)?);
+    commit_batches(&store, end).await?;
+    for rows in [50, 250, 1000, 2000] {
+        remove(&store, rows).await?;
+    }
+    commit_beside_removals(&store, end).await?;
     store.close().await;
-    Ok(())
-}
-
-/// Indexes are made at the end, which is much faster.
-async fn fill(url: &str, rows: i64, span_millis: i64) -> Result<(), Box<dyn Error>> {
-    storage::open(url, FOREVER).await?.close().await;
-    let mut database = SqliteConnection::connect(url).await?;
-    let indexes: Vec<(String, String)> = sqlx::query_as(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'positions'",
-    )
-    .fetch_all(&mut database)
-    .await?;
-    for pragma in ["synchronous = OFF", "cache_size = -400000"] {
-        sqlx::query(AssertSqlSafe(format!("PRAGMA {pragma}"))).execute(&mut database).await?;
-    }
-    for (name, _) in &indexes {
-        sqlx::query(AssertSqlSafe(format!("DROP INDEX {name}"))).execute(&mut database).await?;
-    }
-    // A node speaks about as often as the others, at no fixed pace, from near its own place.
-    sqlx::query(
-        "INSERT INTO positions \
-         WITH RECURSIVE n(i, node, time) AS ( \
-             SELECT 1, 0, ?1 UNION ALL \
-             SELECT i + 1, (i * 2654435761) % ?4, ?1 + i * ?3 / ?2 FROM n WHERE i < ?2) \
-         SELECT i, printf('!%08x', node), time / 1000 * 1000, time, 1, \
-             450000000 + node * 8333 + abs(random()) % 10000, \
-             50000000 + node * 40503 % 100000000 + abs(random()) % 10000, 100, 1.5, 180.5, 9, 32 \
-         FROM n",
-    )
-    .bind(START.as_millis())
-    .bind(rows)
-    .bind(span_millis)
-    .bind(NODES)
-    .execute(&mut database)
-    .await?;
-    for (_, sql) in indexes {
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut database).await?;
-    }
-    sqlx::query("UPDATE tallies SET positions = ?1, last_row = ?1")
-        .bind(rows)
-        .execute(&mut database)
-        .await?;
-    database.close().await?;
     Ok(())
 }
 
@@ -144,19 +112,65 @@ async fn ask(store: &Arc<dyn Store>, days: i64) -> Result<(), Box<dyn Error>> {
 }
 
 /// Commits of 1000 packets with positions.
-async fn commit(store: &Arc<dyn Store>, now: Timestamp) -> Result<(), Box<dyn Error>> {
-    const BATCHES: u64 = 100;
-    let mut spent = Duration::ZERO;
-    for batch in 0..BATCHES {
-        let reports: Vec<_> = (0..1000).map(|n| report(batch * 1000 + n, now)).collect();
+async fn commit_batches(store: &Arc<dyn Store>, now: Timestamp) -> Result<(), Box<dyn Error>> {
+    let times = commits(store, 0, (100, 1000), now).await?;
+    let each = times.iter().sum::<f64>() * 1e3 / 1e5;
+    println!("commits of 1000 packets with positions: {each:.1} us each packet");
+    Ok(())
+}
+
+/// Small commits, alone and while history is removed as the keeper does it.
+async fn commit_beside_removals(
+    store: &Arc<dyn Store>,
+    now: Timestamp,
+) -> Result<(), Box<dyn Error>> {
+    const SMALL: (u64, u64) = (500, 20);
+    let times = commits(store, 1_000_000, SMALL, now).await?;
+    println!("commits of 20 packets, alone: {}", spread(times));
+    let (done, is_done) = watch::channel(false);
+    let committing = async {
+        let times = commits(store, 2_000_000, SMALL, now).await;
+        done.send_replace(true);
+        times
+    };
+    let removing = async {
+        let mut removed = 0;
+        while !*is_done.borrow() {
+            let begun = Instant::now();
+            let swept = store.sweep(&all_but_a_moment(), START.plus(DAY / 2), 250).await?;
+            removed += swept.removed.iter().map(|(.., rows)| rows).sum::<u64>();
+            tokio::time::sleep(begun.elapsed()).await;
+        }
+        Ok::<_, storage::StoreError>(removed)
+    };
+    let (times, removed) = tokio::join!(committing, removing);
+    println!("commits of 20 packets, while {} rows are removed: {}", removed?, spread(times?));
+    Ok(())
+}
+
+/// How long each commit took, in ms.
+async fn commits(
+    store: &Arc<dyn Store>,
+    first: u64,
+    (batches, size): (u64, u64),
+    now: Timestamp,
+) -> Result<Vec<f64>, storage::StoreError> {
+    let mut times = Vec::new();
+    for batch in 0..batches {
+        let reports: Vec<_> = (0..size).map(|n| report(first + batch * size + n, now)).collect();
         let reports: Vec<_> = reports.iter().collect();
         let begun = Instant::now();
         store.commit(&reports).await?;
-        spent += begun.elapsed();
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
     }
-    let each = spent.as_secs_f64() * 1e6 / 1e3 / f64::from(u32::try_from(BATCHES)?);
-    println!("commits of 1000 packets with positions: {each:.1} us each packet");
-    Ok(())
+    Ok(times)
+}
+
+/// The middle, the ninety-ninth of a hundred, and the longest.
+fn spread(mut times: Vec<f64>) -> String {
+    times.sort_by(f64::total_cmp);
+    let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
+    format!("{:.1} ms, of a hundred one {:.1} ms, at most {:.1} ms", at(50), at(99), at(100))
 }
 
 fn report(number: u64, now: Timestamp) -> Report {
@@ -194,19 +208,21 @@ fn report(number: u64, now: Timestamp) -> Report {
     }
 }
 
-/// Steps of several sizes.
-async fn remove(store: &Arc<dyn Store>) -> Result<(), Box<dyn Error>> {
-    let keep = Keep { positions: Some(Duration::from_millis(1)), ..Keep::default() };
-    let now = START.plus(Duration::from_hours(12));
-    for rows in [50, 250, 1000, 2000] {
-        let mut times = Vec::new();
-        for _ in 0..50 {
-            let begun = Instant::now();
-            store.sweep(&keep, now, rows).await?;
-            times.push(begun.elapsed().as_secs_f64() * 1e3);
-        }
-        times.sort_by(f64::total_cmp);
-        println!("a removal of {rows} rows: {:.1} ms, at most {:.1} ms", times[25], times[49]);
+/// Everything that came before the middle of the first day.
+fn all_but_a_moment() -> Keep {
+    Keep { positions: Some(Duration::from_millis(1)), ..Keep::default() }
+}
+
+/// Steps, each of at most so many rows where commits wait for them.
+async fn remove(store: &Arc<dyn Store>, rows: u32) -> Result<(), Box<dyn Error>> {
+    let mut times = Vec::new();
+    let mut removed = 0;
+    for _ in 0..50 {
+        let begun = Instant::now();
+        let swept = store.sweep(&all_but_a_moment(), START.plus(DAY / 2), rows).await?;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        removed += swept.removed.iter().map(|(.., rows)| rows).sum::<u64>();
     }
+    println!("50 steps of {rows} rows, {removed} in all: {}", spread(times));
     Ok(())
 }
