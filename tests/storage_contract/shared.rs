@@ -134,11 +134,14 @@ async fn a_commit_that_breaks_in_the_middle_leaves_nothing() {
         [(2, "INSERT INTO links"), (3, "UPDATE writers"), (4, "pg_advisory_xact_lock")]
     {
         // A statement is said in full only when it is new to its connection.
-        proxy.set(Fault::Cut);
-        assert!(store.commit(&[&full(1, n, after(n))]).await.is_err());
+        proxy.cut().await;
         proxy.set(Fault::CutBefore(statement));
-        let broken = store.commit(&[&full(1, n, after(n))]).await;
-        assert!(matches!(broken, Err(StoreError::Unavailable(_))), "{broken:?}");
+        // First it notices that its connection is gone.
+        for _ in 0..2 {
+            let broken = store.commit(&[&full(1, n, after(n))]).await;
+            assert!(matches!(broken, Err(StoreError::Unavailable(_))), "{broken:?}");
+        }
+        proxy.was_cut().await;
         assert_eq!(commit(&store, &[full(1, n, after(n))]).await, [Filed::Packet], "{statement}");
     }
     assert_eq!(database.sql("SELECT count(*), count(DISTINCT packet_id) FROM packets"), "4|4");
@@ -154,8 +157,8 @@ async fn a_database_that_says_nothing_is_given_up_and_asked_again() {
     let silent = store.commit(&[&full(1, 2, after(1))]).await;
     let Err(StoreError::Unavailable(reason)) = silent else { panic!("{silent:?}") };
     assert!(reason.contains("no answer within"), "{reason}");
-    assert!(store.check().await.is_err());
-    assert!(store.positions(&of(1)).await.is_err());
+    let (checked, read) = tokio::join!(store.check(), async { store.positions(&of(1)).await });
+    assert!(checked.is_err() && read.is_err(), "{checked:?} {read:?}");
     proxy.set(Fault::None);
     assert_eq!(commit(&store, &[full(1, 2, after(1))]).await, [Filed::Packet]);
     assert_eq!(store.positions(&of(1)).await.unwrap().records.len(), 2);

@@ -5,7 +5,7 @@
 use std::{
     fmt::Write as _,
     io::{BufRead as _, BufReader, ErrorKind},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -69,6 +69,10 @@ impl Mosquitto {
     /// The port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     /// Its address, for anyone.

@@ -64,9 +64,7 @@ impl Database {
 
     /// Begins to run statements.
     pub(crate) fn sql_meanwhile(&self, statements: &str) -> Child {
-        let mut psql = Command::new(program("psql"));
-        psql.args(["-X", "-q", "-d", &self.url, "-c", statements]);
-        psql.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+        begin(&self.url, statements)
     }
 
     fn administer(&self, statement: &str) {
@@ -203,6 +201,13 @@ impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Begins to run statements.
+pub(crate) fn begin(url: &str, statements: &str) -> Child {
+    let mut psql = Command::new(program("psql"));
+    psql.args(["-X", "-q", "-d", url, "-c", statements]).stdin(Stdio::null());
+    psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 fn psql(url: &str, statements: &str) -> String {

@@ -49,8 +49,9 @@ impl Proxy {
             let mut connections = JoinSet::new();
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                if *line.borrow() != Fault::Cut {
-                    connections.spawn(relay(client, server, line.clone()));
+                let faults = line.subscribe();
+                if *faults.borrow() != Fault::Cut {
+                    connections.spawn(relay(client, server, (line.clone(), faults)));
                 }
             }
         });
@@ -61,13 +62,24 @@ impl Proxy {
         self.fault.send_replace(fault);
     }
 
+    /// Cuts every connection, and waits until that is done.
+    pub(crate) async fn cut(&self) {
+        self.set(Fault::Cut);
+        // Every relay listens.
+        self.fault.closed().await;
+    }
+
     /// Waits until a connection was cut as asked.
     pub(crate) async fn was_cut(&self) {
         self.fault.subscribe().wait_for(|fault| *fault == Fault::None).await.unwrap();
     }
 }
 
-async fn relay(client: TcpStream, server: u16, fault: watch::Sender<Fault>) {
+async fn relay(
+    client: TcpStream,
+    server: u16,
+    (fault, mut faults): (watch::Sender<Fault>, watch::Receiver<Fault>),
+) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
@@ -101,7 +113,6 @@ async fn relay(client: TcpStream, server: u16, fault: watch::Sender<Fault>) {
             }
         }
     };
-    let mut faults = fault.subscribe();
     let cut = faults.wait_for(|fault| *fault == Fault::Cut);
     tokio::select! { () = up => {}, () = down => {}, _ = cut => return }
     fault.send_if_modified(|fault| {

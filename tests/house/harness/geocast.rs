@@ -36,8 +36,13 @@ impl Geocast {
     /// The same by a command that becomes geocast.
     pub(crate) async fn run(command: Command) -> Self {
         let mut geocast = Self::spawn(command);
-        geocast.address = geocast.logged("listening on http://").await.parse().unwrap();
+        geocast.listens().await;
         geocast
+    }
+
+    /// Waits until it listens.
+    pub(crate) async fn listens(&mut self) {
+        self.address = self.logged("listening on http://").await.parse().unwrap();
     }
 
     /// The same, without waiting.

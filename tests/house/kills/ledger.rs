@@ -1,70 +1,108 @@
 //! The database, row by row.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
-use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 
 use super::load::{Fact, Key, Load, Said, gateway_id};
 use crate::harness::Radio;
 
-/// Asserts that the database holds what was published, all of it, once.
-pub(super) async fn compare(folder: &Path, load: &Load) {
-    let options = SqliteConnectOptions::new().filename(folder.join("geocast.db"));
-    let mut database = options.connect().await.unwrap();
-    let whole: String =
-        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut database).await.unwrap();
-    assert_eq!(whole, "ok");
+/// A database, by another program's hand.
+pub(super) enum Ledger {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
 
-    let packets = rows(&mut database, "SELECT sender, packet_id, '' FROM packets").await;
+impl Ledger {
+    pub(super) async fn open(url: &str) -> Self {
+        match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let options = SqliteConnectOptions::new().filename(path);
+                let mut database = options.connect().await.unwrap();
+                let check = sqlx::query_scalar("PRAGMA integrity_check");
+                let whole: String = check.fetch_one(&mut database).await.unwrap();
+                assert_eq!(whole, "ok");
+                Self::Sqlite(database)
+            }
+            None => Self::Postgres(PgConnection::connect(url).await.unwrap()),
+        }
+    }
+
+    /// Text, a number and text.
+    async fn rows(&mut self, query: &'static str) -> Rows {
+        let found: Vec<(String, i64, String)> = match self {
+            Self::Sqlite(database) => sqlx::query_as(query).fetch_all(database).await.unwrap(),
+            Self::Postgres(database) => sqlx::query_as(query).fetch_all(database).await.unwrap(),
+        };
+        let mut rows = Rows::new();
+        for (text, number, other) in found {
+            rows.entry((text, number)).or_default().push(other);
+        }
+        rows
+    }
+
+    /// How many copies of packets are there.
+    pub(super) async fn receptions(&mut self) -> usize {
+        let rows = self.rows("SELECT '', count(*), '' FROM receptions").await;
+        rows.into_keys().map(|(_, count)| usize::try_from(count).unwrap()).sum()
+    }
+}
+
+/// Asserts that the database holds what was published, all of it, once.
+pub(super) async fn compare(url: &str, load: &Load) {
+    let mut database = Ledger::open(url).await;
+    let packets = database.rows("SELECT sender, packet_id, '' FROM packets").await;
     same("packets", &packets, load, |_, _| vec![String::new()]);
-    let receptions = rows(
-        &mut database,
-        "SELECT sender, packet_id, gateway FROM receptions JOIN packets ON packets.id = packet",
-    )
-    .await;
+    let receptions = database
+        .rows(
+            "SELECT sender, packet_id, gateway FROM receptions JOIN packets ON packets.id = packet",
+        )
+        .await;
     same("receptions", &receptions, load, |_, fact| {
         fact.gateways.iter().map(|gateway| Radio(gateway_id(*gateway)).id()).collect()
     });
-    let positions = rows(
-        &mut database,
-        "SELECT node, packet_id, time || ' ' || latitude_e7 || ' ' || longitude_e7 \
+    let positions = database
+        .rows(
+            "SELECT node, packet_id, time || ' ' || latitude_e7 || ' ' || longitude_e7 \
          FROM positions JOIN packets ON packets.id = packet",
-    )
-    .await;
+        )
+        .await;
     same("positions", &positions, load, |_, fact| match &fact.said {
         Said::Place(latitude, longitude) => {
             vec![format!("{}000 {latitude} {longitude}", fact.heard)]
         }
         _ => Vec::new(),
     });
-    let telemetry = rows(
-        &mut database,
-        "SELECT node, packet_id, time || ' ' || readings \
+    let telemetry = database
+        .rows(
+            "SELECT node, packet_id, time || ' ' || readings \
          FROM telemetry JOIN packets ON packets.id = packet",
-    )
-    .await;
+        )
+        .await;
     same("telemetry", &telemetry, load, |_, fact| match &fact.said {
         Said::Battery(level) => {
             vec![format!("{}000 {{\"batteryLevel\":{level}.0}}", fact.heard)]
         }
         _ => Vec::new(),
     });
-    let messages = rows(
-        &mut database,
-        "SELECT messages.sender, packets.packet_id, messages.time || ' ' || text \
+    let messages = database
+        .rows(
+            "SELECT messages.sender, packets.packet_id, messages.time || ' ' || text \
          FROM messages JOIN packets ON packets.id = packet",
-    )
-    .await;
+        )
+        .await;
     same("messages", &messages, load, |_, fact| match &fact.said {
         Said::Text(text) => vec![format!("{}000 {text}", fact.heard)],
         _ => Vec::new(),
     });
-    let links = rows(
-        &mut database,
-        "SELECT to_node, packet_id, time || ' ' || from_node \
+    let links = database
+        .rows(
+            "SELECT to_node, packet_id, time || ' ' || from_node \
          FROM links JOIN packets ON packets.id = packet",
-    )
-    .await;
+        )
+        .await;
     same("links", &links, load, |_, fact| match &fact.said {
         Said::Neighbours(ids) => {
             ids.iter().map(|id| format!("{}000 {}", fact.heard, Radio(*id).id())).collect()
@@ -75,14 +113,6 @@ pub(super) async fn compare(folder: &Path, load: &Load) {
 
 /// What the rows say, by packet.
 type Rows = BTreeMap<(String, i64), Vec<String>>;
-
-async fn rows(database: &mut SqliteConnection, query: &'static str) -> Rows {
-    let mut rows = Rows::new();
-    for row in sqlx::query(query).fetch_all(database).await.unwrap() {
-        rows.entry((row.get(0), row.get(1))).or_default().push(row.get(2));
-    }
-    rows
-}
 
 fn same(table: &str, rows: &Rows, load: &Load, expected: impl Fn(&Key, &Fact) -> Vec<String>) {
     let mut left = rows.clone();
