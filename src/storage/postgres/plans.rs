@@ -5,7 +5,10 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
 
 use super::{commit::KNOWN, database::Database, *};
-use crate::domain::NodeId;
+use crate::{
+    domain::NodeId,
+    storage::sql::visits::{END, VISITS, VISITS_ACROSS},
+};
 
 /// Four days of history, with partitions, of 500 nodes.
 const HISTORY: &str = "\
@@ -82,6 +85,45 @@ async fn no_question_about_a_history_reads_all_of_it() {
         assert_by_index(&plan(&mut connection, history::messages(&query)).await);
         assert_by_index(&plan(&mut connection, history::links(&query)).await);
     }
+}
+
+#[tokio::test]
+async fn who_was_where_is_read_from_an_index() {
+    let database = Database::create();
+    let store = filled(&database).await;
+    let mut connection = store.connection().await.unwrap();
+    let from: i64 = 1_790_000_000_000 + 40_000_000;
+    let to = from + 3_600_000;
+    for sql in [VISITS, VISITS_ACROSS] {
+        let mut question = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {sql}")))
+            .bind(from)
+            .bind(to)
+            .bind(i64::MAX)
+            .bind(i64::MAX)
+            .bind(400_000_000)
+            .bind(500_000_000)
+            .bind(0)
+            .bind(100_000_000)
+            .bind(100_i64);
+        if sql == VISITS_ACROSS {
+            question = question.bind(-1_800_000_000).bind(-1_700_000_000);
+        }
+        let lines: Vec<String> = question.fetch_all(&mut *connection).await.unwrap();
+        let plan = lines.join("\n");
+        assert_by_index(&plan);
+        let by_place = plan.lines().filter(|line| line.contains("Index Cond"));
+        assert!(by_place.clone().count() > 0, "{plan}");
+        assert!(by_place.clone().all(|line| line.contains("latitude_e7")), "{plan}");
+    }
+    let end = format!("EXPLAIN {END}");
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(end))
+        .bind(from)
+        .bind(to)
+        .bind(1000_i64)
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+    assert_by_index(&lines.join("\n"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The second half of the key of the lock that whoever sets something aside holds.
-const LOCK: i32 = -2;
+const LOCK: i32 = -3;
 
 pub(super) async fn put(
     connection: &mut PgConnection,
