@@ -204,8 +204,8 @@ pub trait Store: Send + Sync {
     async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError>;
 
     /// Removes some of what is not kept, in one short transaction. Where a commit has to wait for
-    /// it, at most `rows` rows go, and the commit goes before the next such step. The state of
-    /// nodes is not touched.
+    /// it, at most `rows` rows of a table go, and the commit goes before the next such step. A packet
+    /// and its receptions go together. The state of nodes is not touched.
     async fn sweep(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Swept, StoreError>;
 
     /// How large the histories are. It costs the same however large they are.

@@ -159,7 +159,8 @@ async fn an_import_that_is_interrupted_stores_what_it_has_read_and_says_so() {
         .unwrap();
     let errors = BufReader::new(import.stderr.take().unwrap());
     let mut said = Vec::new();
-    let waits = errors.lines().map_while(Result::ok).any(|line| {
+    let mut lines = errors.lines().map_while(Result::ok);
+    let waits = lines.any(|line| {
         said.push(line);
         said.last().is_some_and(|line| line.contains("could not store"))
     });
@@ -169,7 +170,8 @@ async fn an_import_that_is_interrupted_stores_what_it_has_read_and_says_so() {
     database.execute("ROLLBACK").await;
     let mut summary = String::new();
     import.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
-    assert!(import.wait().unwrap().success(), "{summary}");
+    said.extend(lines);
+    assert!(import.wait().unwrap().success(), "{summary}{said:?}");
     assert!(summary.contains("; interrupted)"), "{summary}");
     let stored = database.number("SELECT count(*) FROM receptions").await;
     assert!((1..60_000).contains(&stored), "{stored}");
@@ -197,8 +199,9 @@ async fn the_real_capture_imported_shows_the_truth() {
     let again = answer(&import);
     assert!(again.contains("0 receptions of 0 packets stored"), "{again}");
 
-    // What was long ago is on the map of a server that remembers for long enough.
-    let geocast = Geocast::with(folder.path(), &["--forget-after", "100000d"]).await;
+    // What was long ago is known to a server that remembers for long enough.
+    let kept = ["--forget-after", "100000d", "--keep-positions", "0", "--keep-telemetry", "0"];
+    let geocast = Geocast::with(folder.path(), &kept).await;
     let records = all_nodes(&geocast).await;
     let mut expected = truth["nodes"].as_object().unwrap().clone();
     let checkup: Value =

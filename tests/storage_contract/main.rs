@@ -149,6 +149,7 @@ contract!(every database:
         packets_stay_that_a_copy_may_still_come_of,
         an_absence_ages_no_packet,
         what_is_stored_after_a_removal_disturbs_nothing_that_was_kept,
+        a_packet_and_its_receptions_go_together,
         a_removal_is_in_the_sizes,
     }
 );

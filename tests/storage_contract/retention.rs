@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use geocast::{
     domain::{Filed, NodeId, PACKET_WINDOW, Report, Timestamp},
-    storage::{History, Keep, Reason, Store},
+    storage::{History, Keep, Reason, Store, check_up},
 };
 
 use crate::{
@@ -146,6 +146,19 @@ pub(crate) async fn an_absence_ages_no_packet(house: &House) {
     commit(&store, &[late]).await;
     let removed = sweep(&store, &keep, back.plus(DAY)).await;
     assert_eq!(rows(&removed, History::Packets), 2);
+}
+
+pub(crate) async fn a_packet_and_its_receptions_go_together(house: &House) {
+    let store = house.open().await;
+    let now = a_week(&store).await;
+    let keep = Keep { packets: Some(SECOND), ..Keep::default() };
+    let mut steps = 0;
+    while store.sweep(&keep, now, 2).await.unwrap().more {
+        let checkup = check_up(&house.url).await.unwrap();
+        assert!(checkup.problems.is_empty(), "{checkup}");
+        steps += 1;
+    }
+    assert!(steps > 1);
 }
 
 /// A packet's number stands for it in every history. Histories may be kept for longer than packets.

@@ -42,21 +42,27 @@ const COUNTED_BYTES: i64 = 1 << 30;
 
 /// The tables that go together, and the column that says when a row came.
 const GROUPS: [(&[History], &str); 5] = [
-    (&[History::Receptions, History::Packets], "received_at"),
+    (&[History::Packets, History::Receptions], "received_at"),
     (&[History::Positions], "heard"),
     (&[History::Telemetry], "heard"),
     (&[History::Messages], "time"),
     (&[History::Links], "time"),
 ];
 
-/// Partitions of a table that hold what came before a time, the oldest day first: name, and
-/// whether it holds nothing else. The default one, which may hold anything, is the last.
+/// Partitions of some tables that hold what came before a time, the oldest day first: what their
+/// names end in, whether they hold nothing else, and of which tables there is one. Those of no day,
+/// which may hold anything, are the last.
 const OLD: &str = "\
-    SELECT name, coalesce((day + 1) * $3 <= $2, false) FROM ( \
-        SELECT relname::text AS name, (to_date(substring(relname FROM '_([0-9]{8})$'), 'YYYYMMDD') \
-            - date '1970-01-01')::int8 AS day \
-        FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
-        WHERE inhparent = to_regclass($1) AND relname ~ '_([0-9]{8}|default)$') AS partitions \
+    SELECT name, coalesce((day + 1) * $3 <= $2, false), parents FROM ( \
+        SELECT name, array_agg(parent) AS parents, \
+            (to_date(nullif(name, 'default'), 'YYYYMMDD') - date '1970-01-01')::int8 AS day \
+        FROM (SELECT substring(part.relname FROM '_([0-9]{8}|default)$') AS name, \
+                parent.relname::text AS parent \
+            FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid \
+                JOIN pg_class AS parent ON parent.oid = inhparent \
+            WHERE inhparent = ANY(SELECT to_regclass(name) FROM unnest($1::text[]) AS name)) \
+            AS partitions \
+        WHERE name IS NOT NULL GROUP BY name) AS days \
     WHERE day IS NULL OR day * $3 < $2 ORDER BY day NULLS LAST";
 
 /// A day that was taken off its table: its name now, and the name of the table.
@@ -73,6 +79,11 @@ const AS_THEY_LIE: &str = "\
     SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off; \
     SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off; \
     SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0";
+
+/// The copies of some packets.
+const COPIES: &str = "DELETE FROM receptions USING unnest($1::int8[], $2::int8[]) AS gone (id, at) \
+    WHERE packet = gone.id AND received_at = gone.at";
+const BY_KEY: &str = "SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off";
 
 impl PostgresStore {
     pub(super) async fn step(&self, keep: &Keep, now: Timestamp) -> Result<Swept, StoreError> {
@@ -99,21 +110,22 @@ async fn step(
         removed = remove(&mut transaction, keep, now).await?;
     }
     transaction.commit().await.map_err(failed)?;
-    let rows = removed.filter(|(_, rows)| *rows > 0);
-    Ok(Swept {
-        removed: rows.map(|(history, rows)| (history, Reason::Age, rows)).into_iter().collect(),
-        more: removed.is_some(),
-        excess_bytes: 0,
-    })
+    let more = removed.is_some();
+    let removed = removed.into_iter().flatten().filter(|(_, rows)| *rows > 0);
+    let removed = removed.map(|(history, rows)| (history, Reason::Age, rows)).collect();
+    Ok(Swept { removed, more, excess_bytes: 0 })
 }
 
-/// Takes off one day, or removes some rows of one table: which, and how many went for good. None if
-/// nothing is old.
+/// Which rows went for good, and how many.
+type Removed = Vec<(History, u64)>;
+
+/// Takes off one day, or removes some rows. None if nothing is old. A packet and its receptions go
+/// together.
 async fn remove(
     connection: &mut PgConnection,
     keep: &Keep,
     now: Timestamp,
-) -> Result<Option<(History, u64)>, StoreError> {
+) -> Result<Option<Removed>, StoreError> {
     for (tables, came) in GROUPS {
         let Some(age) = tables.first().and_then(|table| keep.age(*table)) else { continue };
         let mut cutoff = now.minus(age);
@@ -123,42 +135,44 @@ async fn remove(
                 None => continue,
             }
         }
-        for table in tables {
-            let by_row = age < BY_ROW;
-            let removed = remove_of(connection, *table, cutoff, came, by_row).await;
-            if let Some(rows) = removed.map_err(failed)? {
-                return Ok(Some((*table, rows)));
-            }
+        let removed = remove_of(connection, tables, cutoff, came, age < BY_ROW).await;
+        if let Some(removed) = removed.map_err(failed)? {
+            return Ok(Some(removed));
         }
     }
     Ok(None)
 }
 
-/// The same of one table. `None` if nothing in it is old; zero if a day was taken off, which goes
+/// The same of tables that go together. Nothing went for good if a day was taken off, which goes
 /// next.
 async fn remove_of(
     connection: &mut PgConnection,
-    table: History,
+    tables: &[History],
     cutoff: Timestamp,
     came: &str,
     by_row: bool,
-) -> Result<Option<u64>, sqlx::Error> {
-    let partitions: Vec<(String, bool)> = sqlx::query_as(OLD)
-        .bind(table.name())
+) -> Result<Option<Removed>, sqlx::Error> {
+    let days: Vec<(String, bool, Vec<String>)> = sqlx::query_as(OLD)
+        .bind(tables.iter().map(|table| table.name()).collect::<Vec<_>>())
         .bind(cutoff.as_millis())
         .bind(DAY_MS)
         .fetch_all(&mut *connection)
         .await?;
-    for (name, is_old) in partitions {
-        if is_old {
-            take_off(connection, table, &name).await?;
-            return Ok(Some(0));
-        }
-        if by_row || name.ends_with("_default") {
-            let removed = remove_rows(connection, &name, came, cutoff).await?;
-            if removed > 0 {
-                return Ok(Some(removed));
+    for (day, is_old, parents) in days {
+        let with_this_day =
+            tables.iter().filter(|table| parents.iter().any(|name| name == table.name()));
+        for table in with_this_day {
+            if is_old {
+                take_off(connection, *table, &day).await?;
+            } else if by_row || day == "default" {
+                let removed = remove_rows(connection, *table, &day, came, cutoff).await?;
+                if !removed.is_empty() {
+                    return Ok(Some(removed));
+                }
             }
+        }
+        if is_old {
+            return Ok(Some(Removed::new()));
         }
     }
     Ok(None)
@@ -169,9 +183,10 @@ async fn remove_of(
 async fn take_off(
     connection: &mut PgConnection,
     table: History,
-    name: &str,
+    day: &str,
 ) -> Result<(), sqlx::Error> {
     let table = table.name();
+    let name = format!("{table}_{day}");
     let sql = format!(
         "ALTER TABLE {table} DETACH PARTITION {name}; \
          ALTER TABLE {name} RENAME TO {name}_removed"
@@ -180,9 +195,7 @@ async fn take_off(
 }
 
 /// Drops a day that was taken off its table, and says how many rows it had.
-async fn drop_taken_off(
-    connection: &mut PgConnection,
-) -> Result<Option<(History, u64)>, sqlx::Error> {
+async fn drop_taken_off(connection: &mut PgConnection) -> Result<Option<Removed>, sqlx::Error> {
     let day: Option<(String, String)> = sqlx::query_as(TAKEN_OFF)
         .bind(History::ALL.map(History::name))
         .fetch_optional(&mut *connection)
@@ -199,25 +212,40 @@ async fn drop_taken_off(
     let rows: i64 = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(&mut *connection).await?;
     let drop = format!("DROP TABLE {name}");
     sqlx::raw_sql(AssertSqlSafe(drop)).execute(connection).await?;
-    Ok(Some((history, u64::try_from(rows).unwrap_or(0))))
+    Ok(Some(vec![(history, u64::try_from(rows).unwrap_or(0))]))
 }
 
-/// Removes what is too old among the oldest rows of a partition.
+/// Removes what is too old among the oldest rows of a partition, and with packets their receptions.
 async fn remove_rows(
     connection: &mut PgConnection,
-    name: &str,
+    table: History,
+    day: &str,
     came: &str,
     cutoff: Timestamp,
-) -> Result<u64, sqlx::Error> {
+) -> Result<Removed, sqlx::Error> {
     sqlx::raw_sql(AS_THEY_LIE).execute(&mut *connection).await?;
+    let name = format!("{}_{day}", table.name());
     let cutoff = cutoff.as_millis();
     let delete = format!(
         "DELETE FROM {name} WHERE ctid = ANY(ARRAY( \
             SELECT ctid FROM (SELECT ctid, {came} AS came FROM {name} LIMIT {LOOK}) AS oldest \
             WHERE came < {cutoff} LIMIT {REMOVE}))"
     );
-    let removal = sqlx::raw_sql(AssertSqlSafe(delete)).execute(connection).await?;
-    Ok(removal.rows_affected())
+    let mut removed = Removed::new();
+    let mut gone = |table, rows: u64| (rows > 0).then(|| removed.push((table, rows)));
+    if table == History::Packets {
+        let delete = AssertSqlSafe(format!("{delete} RETURNING id, received_at"));
+        let packets: Vec<(i64, i64)> = sqlx::query_as(delete).fetch_all(&mut *connection).await?;
+        gone(table, packets.len() as u64);
+        let (ids, times): (Vec<_>, Vec<_>) = packets.into_iter().unzip();
+        sqlx::raw_sql(BY_KEY).execute(&mut *connection).await?;
+        let copies = sqlx::query(COPIES).bind(ids).bind(times).execute(connection).await?;
+        gone(History::Receptions, copies.rows_affected());
+    } else {
+        let removal = sqlx::raw_sql(AssertSqlSafe(delete)).execute(connection).await?;
+        gone(table, removal.rows_affected());
+    }
+    Ok(removed)
 }
 
 /// Further copies may still come of packets received at this time or later, reckoned back from the

@@ -26,11 +26,10 @@ const FREE_PART: i64 = 10;
 const TRIM: &str = "DELETE FROM absences WHERE rowid NOT IN \
     (SELECT rowid FROM absences ORDER BY ended_at DESC LIMIT 100)";
 
-/// The last of the first receptions, if there are so many up to a packet.
-const LAST_RECEPTION: &str = "SELECT packet, gateway FROM receptions WHERE packet <= ?1 \
+/// The packet of a reception so far behind the first one, if it is none after a packet.
+const SO_FAR_BEHIND: &str = "SELECT packet FROM receptions WHERE packet <= ?1 \
     ORDER BY packet, gateway LIMIT 1 OFFSET ?2";
-const REMOVE_RECEPTIONS: &str = "DELETE FROM receptions WHERE (packet, gateway) <= (?1, ?2)";
-const REMOVE_RECEPTIONS_OF: &str = "DELETE FROM receptions WHERE packet <= ?1";
+const REMOVE_RECEPTIONS: &str = "DELETE FROM receptions WHERE packet <= ?1";
 
 /// The statements of a table whose rows are numbered in the order in which they were stored.
 struct Statements {
@@ -252,7 +251,7 @@ impl SqliteStore {
         Ok(oldest.map(|(_, table, last)| (table, last)))
     }
 
-    /// Removes the rows of a table up to `last`, at most `rows` of them, receptions included.
+    /// Removes the rows of a table up to `last`, of receptions about as many as `rows`.
     async fn remove(
         &self,
         table: &Statements,
@@ -304,35 +303,28 @@ async fn removal(
     Ok(removed)
 }
 
-/// Removes receptions of the packets up to `last`, and when there are none of them left, packets.
+/// Removes packets up to `last` with their receptions: as many as have so many together, but one
+/// at least.
 async fn packets(
     connection: &mut SqliteConnection,
     last: i64,
     most: i64,
 ) -> Result<Vec<(History, u64)>, sqlx::Error> {
-    let boundary: Option<(i64, String)> = sqlx::query_as(LAST_RECEPTION)
+    let beyond: Option<i64> = sqlx::query_scalar(SO_FAR_BEHIND)
         .bind(last)
-        .bind(most - 1)
+        .bind(most)
         .fetch_optional(&mut *connection)
         .await?;
-    if let Some((packet, gateway)) = boundary {
-        let removal =
-            sqlx::query(REMOVE_RECEPTIONS).bind(packet).bind(gateway).execute(connection).await?;
-        return Ok(vec![(History::Receptions, removal.rows_affected())]);
-    }
-    let removal = sqlx::query(REMOVE_RECEPTIONS_OF).bind(last).execute(&mut *connection).await?;
-    let receptions = removal.rows_affected();
-    let left = most.saturating_sub_unsigned(receptions).max(1);
-    let oldest: Vec<i64> =
-        sqlx::query_scalar("SELECT id FROM packets WHERE id <= ?1 ORDER BY id LIMIT ?2")
-            .bind(last)
-            .bind(left)
-            .fetch_all(&mut *connection)
-            .await?;
-    let Some(last) = oldest.last() else { return Ok(vec![(History::Receptions, receptions)]) };
-    let removal = sqlx::query(PACKETS.remove).bind(last).execute(&mut *connection).await?;
+    let first: Option<i64> =
+        sqlx::query_scalar(PACKETS.head).fetch_optional(&mut *connection).await?;
+    let last = beyond.map_or(last, |beyond| (beyond - 1).max(first.unwrap_or(beyond)));
+    let receptions = sqlx::query(REMOVE_RECEPTIONS).bind(last).execute(&mut *connection).await?;
+    let packets = sqlx::query(PACKETS.remove).bind(last).execute(&mut *connection).await?;
     sqlx::query(TRIM).execute(connection).await?;
-    Ok(vec![(History::Receptions, receptions), (History::Packets, removal.rows_affected())])
+    Ok(vec![
+        (History::Receptions, receptions.rows_affected()),
+        (History::Packets, packets.rows_affected()),
+    ])
 }
 
 /// Takes rows off the tally of a table.
@@ -462,9 +454,7 @@ mod tests {
     async fn a_step_reads_what_it_removes_and_no_more() {
         let store = SqliteStore::in_memory(Duration::MAX).await.unwrap();
         let of_tables = TABLES.iter().flat_map(|table| [table.oldest, table.head, table.remove]);
-        for sql in
-            [LAST_RECEPTION, REMOVE_RECEPTIONS, REMOVE_RECEPTIONS_OF].into_iter().chain(of_tables)
-        {
+        for sql in [SO_FAR_BEHIND, REMOVE_RECEPTIONS].into_iter().chain(of_tables) {
             for step in plan(&store, sql).await {
                 // The first few in the order of the numbers are no reading of all.
                 let by_number = sql.contains("LIMIT") && !step.contains("TEMP B-TREE");
