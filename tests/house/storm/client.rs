@@ -198,7 +198,11 @@ impl Client {
         let Ok(next) = timeout(DEADLINE, socket.next()).await else {
             panic!("a {:?} with {} hears no more", self.character, self.view.filter());
         };
-        let Message::Text(text) = next.expect("nobody hangs up").unwrap() else { return };
+        let text = match next.expect("nobody hangs up").unwrap() {
+            Message::Text(text) => text,
+            Message::Close(goodbye) => panic!("a {:?} is told {goodbye:?}", self.character),
+            _ => return,
+        };
         let message: Value = serde_json::from_str(&text).unwrap();
         let messages = message["messages"].as_array().into_iter().flatten();
         self.texts.extend(messages.map(|said| said["text"].as_str().unwrap().to_owned()));

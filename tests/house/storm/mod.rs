@@ -54,7 +54,9 @@ async fn a_thousand_clients_hold_what_is_true_after_a_storm() {
     allow_files(4 * CLIENTS);
     let mut rng = Rng::with_seed(1);
     let folder = TempDir::new().unwrap();
-    let mut geocast = Geocast::with_broker(folder.path()).await;
+    // The stalled must not be hung up on, however long the storm takes here.
+    let patient = ["--client-timeout", "1h"];
+    let mut geocast = Geocast::with(folder.path(), &patient).await;
     let mut gateways = Gateways::connect(geocast.broker().await);
     let (mut truth, first) = Truth::begin(&mut rng);
     gateways.publish(&first);
