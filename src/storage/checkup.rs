@@ -51,11 +51,13 @@ impl Checkup {
         self.rows.iter().any(|(other, _)| other == table)
     }
 
-    /// Takes in how the schema is.
-    pub(super) fn compare(&mut self, schema: Schema) {
+    /// Takes in how the schema is. Answers whether its tables mean what they mean here.
+    pub(super) fn compare(&mut self, schema: Schema) -> bool {
+        let is_known = schema.version.is_some() && schema.trouble.is_none();
         self.version = schema.version;
         self.pending = schema.pending;
         self.problems.extend(schema.trouble);
+        is_known
     }
 
     /// Takes in how often there is what must not be.

@@ -21,7 +21,7 @@ const NOON: u32 = 1_748_779_200;
 const NOON_TEXT: &str = "2025-06-01T12:00:00Z";
 
 /// Messages, each so many milliseconds after the recording began.
-fn record<'a>(
+pub(crate) fn record<'a>(
     folder: &Path,
     messages: impl IntoIterator<Item = (u32, &'a (String, Vec<u8>))>,
 ) -> PathBuf {
@@ -35,7 +35,13 @@ fn record<'a>(
 }
 
 /// A text that a gateway says it heard so many seconds after noon.
-fn text(sender: u32, gateway: u32, packet_id: u32, after: u32, text: &str) -> (String, Vec<u8>) {
+pub(crate) fn text(
+    sender: u32,
+    gateway: u32,
+    packet_id: u32,
+    after: u32,
+    text: &str,
+) -> (String, Vec<u8>) {
     Radio(sender).heard_by(
         gateway,
         packet_id,

@@ -31,6 +31,7 @@ mod slow;
 mod stats;
 mod storm;
 mod upkeep;
+mod upkeep_on_postgres;
 mod violations;
 
 #[path = "../support/mosquitto.rs"]

@@ -157,7 +157,7 @@ async fn a_check_says_what_is_in_a_sound_database() {
 async fn a_check_fails_for_what_must_not_be() {
     for (deed, problem) in [
         ("DELETE FROM packets WHERE id = 1", "1 receptions of packets that are not there"),
-        ("DELETE FROM receptions WHERE packet = 1", "1 packets that no gateway handed over"),
+        ("DELETE FROM receptions WHERE packet = 2", "1 packets that no gateway handed over"),
         (
             "INSERT INTO packets SELECT 99, network, sender, packet_id, received_at + 900000, \
              port, channel, addressee, payload FROM packets WHERE id = 2; \

@@ -12,7 +12,7 @@ use crate::{
     domain::Timestamp,
     storage::{
         Checkup, PostgresLimits, StoreError,
-        sql::rules::{NEWEST, QUARANTINED, RULES},
+        sql::rules::{NEWEST, QUARANTINED, RULES, Rule},
     },
 };
 
@@ -20,9 +20,20 @@ use crate::{
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 const TABLES: &str = "\
-    SELECT relname::text FROM pg_class \
-    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') \
-        AND NOT relispartition AND relname NOT LIKE '\\_sqlx\\_%' ORDER BY relname";
+    SELECT relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+    WHERE nspname = current_schema() AND relkind IN ('r', 'p') AND NOT relispartition \
+        AND relname NOT LIKE '\\_sqlx\\_%' ORDER BY relname";
+
+/// Retention removes receptions first, the oldest day before the others and those that belong to no
+/// day at the end: what is left of the oldest day's packets may have none.
+const BARE: Rule = (
+    "packets that no gateway handed over",
+    &["packets", "receptions"],
+    "SELECT count(*) FROM packets WHERE received_at / 86400000 > ( \
+        SELECT min(received_at) / 86400000 FROM receptions \
+        WHERE tableoid <> 'receptions_default'::regclass) \
+     AND NOT EXISTS (SELECT 1 FROM receptions WHERE receptions.packet = packets.id)",
+);
 
 pub(in crate::storage) async fn check_up(url: &str) -> Result<Checkup, StoreError> {
     let mut connection = connect(url).await?;
@@ -60,7 +71,7 @@ async fn look_through(
     connection: &mut PgConnection,
     checkup: &mut Checkup,
 ) -> Result<(), sqlx::Error> {
-    checkup.compare(migrations::schema(connection).await?);
+    let is_known = checkup.compare(migrations::schema(connection).await?);
     let size = "SELECT pg_database_size(current_database())";
     let bytes: i64 = sqlx::query_scalar(size).fetch_one(&mut *connection).await?;
     checkup.bytes = bytes.unsigned_abs();
@@ -71,7 +82,10 @@ async fn look_through(
         let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
         checkup.rows.push((table, count.unsigned_abs()));
     }
-    for &(what, tables, sql) in RULES {
+    if !is_known {
+        return Ok(());
+    }
+    for (what, tables, sql) in RULES.iter().copied().chain([BARE]) {
         if tables.iter().all(|table| checkup.has(table)) {
             checkup.break_rule(what, sqlx::query_scalar(sql).fetch_one(&mut *connection).await?);
         }

@@ -151,13 +151,17 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
 
 /// What any other error means.
 pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
-    StoreError::Unavailable(match error {
+    StoreError::Unavailable(reason(error))
+}
+
+fn reason(error: sqlx::Error) -> String {
+    match error {
         sqlx::Error::Database(error) => {
             format!("{} (SQLSTATE {})", error.message(), error.code().unwrap_or_default())
         }
         sqlx::Error::PoolTimedOut => "no connection became free in time".to_owned(),
         error => error.to_string(),
-    })
+    }
 }
 
 /// Whether an error is about what a statement was given, and not about the database: data (22), a
@@ -175,14 +179,15 @@ pub(super) fn at_open(error: sqlx::Error, database: &str) -> StoreError {
     let is_final = match &error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
-            // Who may connect (28), no such database or schema, no right to do it.
-            code.starts_with("28") || matches!(&*code, "3D000" | "3F000" | "42501")
+            // Who may connect (28), no such database or schema, no right to do it or not a
+            // statement for what there is (42).
+            code.starts_with("28") || code.starts_with("42") || matches!(&*code, "3D000" | "3F000")
         }
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) | sqlx::Error::Protocol(_) => true,
         _ => false,
     };
     if !is_final {
-        return unavailable(error);
+        return StoreError::Unavailable(format!("{database}: {}", reason(error)));
     }
     let reason = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),

@@ -24,15 +24,10 @@ pub(in crate::storage) fn refused(
     database: &str,
     failed: impl FnOnce(sqlx::Error) -> StoreError,
 ) -> StoreError {
-    let reason = match error {
-        MigrateError::VersionMissing(version) => newer(version),
-        MigrateError::VersionMismatch(version) => other(version),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            return failed(error);
-        }
-        error => error.to_string(),
-    };
-    StoreError::Open { path: database.to_owned(), reason }
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
+        error => StoreError::Open { path: database.to_owned(), reason: error.to_string() },
+    }
 }
 
 /// What was run: version and checksum of each migration.

@@ -21,7 +21,11 @@ pub(super) const MIGRATIONS: &[File] = &[
 pub(super) async fn run(pool: &SqlitePool, path: &str) -> Result<(), StoreError> {
     let open =
         |error: sqlx::Error| StoreError::Open { path: path.to_owned(), reason: error.to_string() };
-    let outcome = migrator(MIGRATIONS).run(pool).await;
+    let mut connection = pool.acquire().await.map_err(open)?;
+    if let Some(reason) = schema(&mut connection).await.map_err(open)?.trouble {
+        return Err(StoreError::Open { path: path.to_owned(), reason });
+    }
+    let outcome = migrator(MIGRATIONS).run(&mut *connection).await;
     outcome.map_err(|error| refused(error, path, open))
 }
 
