@@ -179,6 +179,16 @@ async fn a_database_that_refuses_for_a_while_takes_what_waited() {
         is_well(&geocast).await;
         assert_eq!(texts(&geocast).await, number as usize);
     }
+    geocast.stop().await;
+    // It is waited for at the start, too.
+    let [_, (read_only, remedy, reason)] = faults;
+    server.sql("map", read_only);
+    let mut geocast = Geocast::launch(&serve(&url_of(server.port())));
+    geocast.address = geocast.logged("answering on http://").await.parse().unwrap();
+    is_ill(&geocast, reason).await;
+    server.sql("map", remedy);
+    geocast.listens().await;
+    assert_eq!(texts(&geocast).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
