@@ -99,7 +99,8 @@ async fn a_step_removes_as_many_rows_as_it_is_told_and_no_more() {
     let mut steps = 0;
     for most in [1_u32, 3, 7].into_iter().cycle() {
         let swept = store.sweep(&keep, after(7200), most).await.unwrap();
-        let removed: u64 = swept.removed.iter().map(|(.., rows)| rows).sum();
+        let of_a_table = swept.removed.iter().map(|(.., rows)| *rows).max();
+        let removed = of_a_table.unwrap_or(0);
         assert!(removed <= most.into(), "{removed} and not {most}");
         if !swept.more {
             assert_eq!(removed, 0);
