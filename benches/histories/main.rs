@@ -51,10 +51,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("  {sizes:?}");
     let end = START.plus(DAY * u32::try_from(days)?);
     commit_batches(&store, end).await?;
-    for rows in [50, 250, 1000, 2000] {
-        remove(&store, rows).await?;
-    }
     commit_beside_removals(&store, end).await?;
+    for rows in [50, 250, 1000, 2000] {
+        remove(&store, rows, end).await?;
+    }
     store.close().await;
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn commit_beside_removals(
         let mut removed = 0;
         while !*is_done.borrow() {
             let begun = Instant::now();
-            let swept = store.sweep(&all_but_a_moment(), START.plus(DAY / 2), 250).await?;
+            let swept = store.sweep(&all_but_a_moment(), now, 250).await?;
             removed += swept.removed.iter().map(|(.., rows)| rows).sum::<u64>();
             tokio::time::sleep(begun.elapsed()).await;
         }
@@ -208,18 +208,18 @@ fn report(number: u64, now: Timestamp) -> Report {
     }
 }
 
-/// Everything that came before the middle of the first day.
+/// What came less than a moment ago.
 fn all_but_a_moment() -> Keep {
     Keep { positions: Some(Duration::from_millis(1)), ..Keep::default() }
 }
 
 /// Steps, each of at most so many rows where commits wait for them.
-async fn remove(store: &Arc<dyn Store>, rows: u32) -> Result<(), Box<dyn Error>> {
+async fn remove(store: &Arc<dyn Store>, rows: u32, now: Timestamp) -> Result<(), Box<dyn Error>> {
     let mut times = Vec::new();
     let mut removed = 0;
     for _ in 0..50 {
         let begun = Instant::now();
-        let swept = store.sweep(&all_but_a_moment(), START.plus(DAY / 2), rows).await?;
+        let swept = store.sweep(&all_but_a_moment(), now, rows).await?;
         times.push(begun.elapsed().as_secs_f64() * 1e3);
         removed += swept.removed.iter().map(|(.., rows)| rows).sum::<u64>();
     }
