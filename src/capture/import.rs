@@ -29,6 +29,9 @@ use crate::{
 /// No gateway states an earlier time by a clock that was set: 2020-01-01.
 const EARLIEST: Timestamp = Timestamp::from_seconds(1_577_836_800);
 
+/// The clocks that are asked when a recording began, at most.
+const MOST_CLOCKS: usize = 100_000;
+
 /// A recording that is about to be imported.
 pub struct Recording {
     reader: Reader<BufReader<File>>,
@@ -124,7 +127,7 @@ impl Recording {
     }
 }
 
-/// When most gateways say that the recording began, if they say anything, and how long it is.
+/// When most gateways say that the recording began, if they say anything; if not, how long it is.
 fn look_through(
     reader: Reader<BufReader<File>>,
     decoder: &dyn Decode,
@@ -142,6 +145,9 @@ fn look_through(
         let stated = decoder.heard(&record.topic, &record.payload);
         if let Some(heard) = stated.filter(|heard| (EARLIEST..=now).contains(heard)) {
             beginnings.push(heard.minus(length));
+        }
+        if beginnings.len() == MOST_CLOCKS {
+            break;
         }
     }
     // The middle one: some clocks lie, and no lie is so far off that it moves the others.
