@@ -37,18 +37,23 @@ const LOCK: &str = "\
 
 /// Packets that a report of the batch may be a further copy of, and whether its gateway's copy is
 /// stored. Parameters: the reports, column by column, and the span in which first copies count.
+///
+/// What is lateral and has an offset is asked once for each report, by key. Otherwise a plan that
+/// was made while there were few packets would go through all of them for the whole batch.
 pub(super) const KNOWN: &str = "\
     SELECT reports.nth - 1, packets.id, packets.received_at, receptions.packet IS NOT NULL \
     FROM unnest($1::text[], $2::int8[], $3::text[], $4::text[]) \
         WITH ORDINALITY AS reports (sender, packet_id, gateway, network, nth) \
-    JOIN packets ON packets.sender = reports.sender \
-        AND packets.packet_id = reports.packet_id \
-        AND packets.received_at BETWEEN $5 AND $6 \
-        AND packets.network = reports.network \
-    LEFT JOIN receptions ON receptions.packet = packets.id \
-        AND receptions.gateway = reports.gateway \
-        AND receptions.received_at = packets.received_at \
-        AND receptions.received_at BETWEEN $5 AND $6";
+    CROSS JOIN LATERAL ( \
+        SELECT id, received_at FROM packets \
+        WHERE sender = reports.sender AND packet_id = reports.packet_id \
+            AND received_at BETWEEN $5 AND $6 AND network = reports.network \
+        OFFSET 0) AS packets \
+    LEFT JOIN LATERAL ( \
+        SELECT packet FROM receptions \
+        WHERE packet = packets.id AND gateway = reports.gateway \
+            AND received_at = packets.received_at AND received_at BETWEEN $5 AND $6 \
+        OFFSET 0) AS receptions ON true";
 
 /// Says that this run commits, and takes as many rows for packets as there can be new ones.
 const ANNOUNCE: &str = "\

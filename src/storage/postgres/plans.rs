@@ -126,11 +126,8 @@ async fn who_was_where_is_read_from_an_index() {
     assert_by_index(&lines.join("\n"));
 }
 
-#[tokio::test]
-async fn a_commit_looks_up_keys_in_the_days_of_their_window() {
-    let database = Database::create();
-    let store = filled(&database).await;
-    let mut journal = store.journal.lock().await;
+/// The plan by which a commit asks what is known of its reports.
+async fn plan_of_known(connection: &mut PgConnection) -> String {
     let arrived: i64 = 1_790_000_000_000 + 10_000 * 8000;
     let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {KNOWN}")))
         .bind(vec!["!00000007"; 500])
@@ -139,13 +136,39 @@ async fn a_commit_looks_up_keys_in_the_days_of_their_window() {
         .bind(vec!["meshtastic"; 500])
         .bind(arrived - 900_000)
         .bind(arrived + 900_000)
-        .fetch_all(journal.connection.as_mut().unwrap())
+        .fetch_all(connection)
         .await
         .unwrap();
     let plan = lines.join("\n");
     assert_by_index(&plan);
+    for keys in [
+        "(sender = reports.sender) AND (packet_id = reports.packet_id)",
+        "(packet = packets.id) AND (gateway = reports.gateway)",
+    ] {
+        let is_condition = |line: &str| line.contains("Index Cond") && line.contains(keys);
+        assert!(plan.lines().any(is_condition), "{keys} in\n{plan}");
+    }
+    plan
+}
+
+#[tokio::test]
+async fn a_commit_looks_up_keys_in_the_days_of_their_window() {
+    let database = Database::create();
+    let store = filled(&database).await;
+    let mut journal = store.journal.lock().await;
+    let plan = plan_of_known(journal.connection.as_mut().unwrap()).await;
     for table in ["packets", "receptions"] {
         assert_eq!(plan.matches(&format!(" on {table}_")).count(), 1, "{plan}");
     }
     assert_eq!(plan.matches(" on packets_20260922").count(), 1, "{plan}");
+}
+
+/// The plan is kept for as long as the connection.
+#[tokio::test]
+async fn a_commit_looks_up_keys_where_there_was_nothing_when_it_was_planned() {
+    let database = Database::create();
+    let limits = PostgresLimits::default();
+    let store = PostgresStore::open(&database.url, Duration::MAX, limits).await.unwrap();
+    let mut journal = store.journal.lock().await;
+    plan_of_known(journal.connection.as_mut().unwrap()).await;
 }
