@@ -131,7 +131,6 @@ contract!(every database:
         a_migration_is_told_and_then_run_once,
         a_newer_schema_is_told_and_left_alone,
         another_program_s_database_is_told_and_left_alone,
-        a_database_is_sound_after_each_step_of_a_sweep,
     }
     histories: {
         a_history_is_paged_without_gaps_or_repeats,

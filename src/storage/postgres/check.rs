@@ -12,7 +12,7 @@ use crate::{
     domain::Timestamp,
     storage::{
         Checkup, PostgresLimits, StoreError,
-        sql::rules::{NEWEST, QUARANTINED, Rule, TWICE},
+        sql::rules::{NEWEST, QUARANTINED, RULES},
     },
 };
 
@@ -24,30 +24,6 @@ const TABLES: &str = "\
     SELECT relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
     WHERE nspname = current_schema() AND relkind IN ('r', 'p') AND NOT relispartition \
         AND relname NOT LIKE '\\_sqlx\\_%' AND relname NOT LIKE '%\\_removed' ORDER BY relname";
-
-/// Retention removes the oldest day first, and what belongs to no day besides: of that day and of
-/// those rows, packets may have no receptions any more, or the other way round.
-const RULES: [Rule; 3] = [
-    (
-        "receptions of packets that are not there",
-        &["packets", "receptions"],
-        "SELECT count(*) FROM receptions WHERE received_at / 86400000 > ( \
-            SELECT min(received_at) / 86400000 FROM packets \
-            WHERE tableoid <> 'packets_default'::regclass) \
-         AND NOT EXISTS (SELECT 1 FROM packets \
-            WHERE packets.id = receptions.packet AND packets.received_at = receptions.received_at)",
-    ),
-    TWICE,
-    (
-        "packets that no gateway handed over",
-        &["packets", "receptions"],
-        "SELECT count(*) FROM packets WHERE received_at / 86400000 > ( \
-            SELECT min(received_at) / 86400000 FROM receptions \
-            WHERE tableoid <> 'receptions_default'::regclass) \
-         AND NOT EXISTS (SELECT 1 FROM receptions \
-            WHERE receptions.packet = packets.id AND receptions.received_at = packets.received_at)",
-    ),
-];
 
 pub(in crate::storage) async fn check_up(url: &str) -> Result<Checkup, StoreError> {
     let mut connection = connect(url).await?;
@@ -99,7 +75,7 @@ async fn look_through(
     if !is_known {
         return Ok(());
     }
-    for (what, tables, sql) in RULES {
+    for &(what, tables, sql) in RULES {
         if tables.iter().all(|table| checkup.has(table)) {
             checkup.break_rule(what, sqlx::query_scalar(sql).fetch_one(&mut *connection).await?);
         }

@@ -1,17 +1,29 @@
 //! What a check asks, in any database.
 
 /// What must not be, in which tables, and how it is counted.
-pub(in crate::storage) type Rule = (&'static str, &'static [&'static str], &'static str);
-
-pub(in crate::storage) const TWICE: Rule = (
-    "packets stored twice",
-    &["packets"],
-    "SELECT count(*) FROM ( \
-        SELECT received_at - lag(received_at) OVER ( \
-            PARTITION BY sender, packet_id, network ORDER BY received_at) AS gap \
-        FROM packets) AS pairs \
-     WHERE gap <= 900000",
-);
+pub(in crate::storage) const RULES: &[(&str, &[&str], &str)] = &[
+    (
+        "receptions of packets that are not there",
+        &["packets", "receptions"],
+        "SELECT count(*) FROM receptions WHERE NOT EXISTS \
+         (SELECT 1 FROM packets WHERE packets.id = receptions.packet)",
+    ),
+    (
+        "packets that no gateway handed over",
+        &["packets", "receptions"],
+        "SELECT count(*) FROM packets WHERE NOT EXISTS \
+         (SELECT 1 FROM receptions WHERE receptions.packet = packets.id)",
+    ),
+    (
+        "packets stored twice",
+        &["packets"],
+        "SELECT count(*) FROM ( \
+            SELECT received_at - lag(received_at) OVER ( \
+                PARTITION BY sender, packet_id, network ORDER BY received_at) AS gap \
+            FROM packets) AS pairs \
+         WHERE gap <= 900000",
+    ),
+];
 
 /// When the newest thing was stored, by table.
 pub(in crate::storage) const NEWEST: &[(&str, &str)] = &[
@@ -32,7 +44,7 @@ mod tests {
     #[test]
     fn twice_is_within_the_window_in_which_a_key_stands_for_one_packet() {
         let window_ms = crate::domain::PACKET_WINDOW.as_millis();
-        let (.., sql) = TWICE;
+        let (.., sql) = RULES.last().unwrap();
         assert!(sql.ends_with(&format!("gap <= {window_ms}")));
     }
 }

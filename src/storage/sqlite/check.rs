@@ -9,30 +9,12 @@ use crate::{
     domain::Timestamp,
     storage::{
         Checkup, StoreError,
-        sql::rules::{NEWEST, QUARANTINED, Rule, TWICE},
+        sql::rules::{NEWEST, QUARANTINED, RULES},
     },
 };
 
 /// Most problems that are told of the file itself: 20.
 const INTEGRITY: &str = "PRAGMA integrity_check(20)";
-
-/// Retention removes receptions first, the oldest rows before the others: what is left of the oldest
-/// packets may have none.
-const RULES: [Rule; 3] = [
-    (
-        "receptions of packets that are not there",
-        &["packets", "receptions"],
-        "SELECT count(*) FROM receptions WHERE NOT EXISTS \
-         (SELECT 1 FROM packets WHERE packets.id = receptions.packet)",
-    ),
-    TWICE,
-    (
-        "packets that no gateway handed over",
-        &["packets", "receptions"],
-        "SELECT count(*) FROM packets WHERE id > (SELECT min(packet) FROM receptions) \
-         AND NOT EXISTS (SELECT 1 FROM receptions WHERE receptions.packet = packets.id)",
-    ),
-];
 
 pub(in crate::storage) async fn check_up(path: &Path) -> Result<Checkup, StoreError> {
     let mut connection = reading::open(path).await?;
@@ -64,7 +46,7 @@ async fn look_through(
     if !is_known {
         return Ok(());
     }
-    for (what, tables, sql) in RULES {
+    for &(what, tables, sql) in RULES {
         if tables.iter().all(|table| checkup.has(table)) {
             checkup.break_rule(what, sqlx::query_scalar(sql).fetch_one(&mut *connection).await?);
         }
