@@ -60,7 +60,8 @@ impl Absences {
     pub(super) fn window_before(&self, since: Timestamp, arrived: Timestamp) -> Timestamp {
         let mut earliest = since.minus(PACKET_WINDOW);
         for absence in self.spans.iter().rev().filter(|absence| absence.ended <= arrived) {
-            if absence.ended <= earliest {
+            // To the millisecond: what came last before it is as old as the window then.
+            if absence.ended < earliest {
                 break;
             }
             earliest = earliest.minus(absence.ended.since(absence.began));
@@ -198,7 +199,8 @@ mod tests {
         assert_eq!(absences.reach_back(&heard(200)), minute(0));
         assert_eq!(absences.reach_back(&heard(202)), minute(2));
         assert_eq!(absences.reach_back(&heard(211)), minute(71));
-        assert_eq!(absences.reach_back(&heard(215)), minute(200));
+        assert_eq!(absences.reach_back(&heard(215)), minute(75));
+        assert_eq!(absences.reach_back(&heard(216)), minute(201));
         assert_eq!(absences.reach_back(&heard(300)), minute(285));
         // A clock that went back: what is yet to come was no absence.
         assert_eq!(absences.reach_back(&heard(100)), minute(85));
