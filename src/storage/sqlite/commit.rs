@@ -53,23 +53,11 @@ impl SqliteStore {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
         let commit = Commit { batch, absences: &absences, absence, remembered: &mut journal.nodes };
         let outcome = commit.run(&mut connection, self.forget_after).await;
-        match outcome {
-            Ok((filed, nodes)) => {
-                journal.absences = absences;
-                journal.last_before_start = None;
-                journal.remember(nodes);
-                Ok(filed)
-            }
-            Err(error) => {
-                if self.file.is_some() {
-                    // SQLite may have rolled back by itself, which the driver does not see: it
-                    // would think itself inside a transaction for ever. A new connection knows
-                    // better.
-                    drop(connection.close().await);
-                }
-                Err(error)
-            }
-        }
+        let (filed, nodes) = self.give_back(connection, outcome).await?;
+        journal.absences = absences;
+        journal.last_before_start = None;
+        journal.remember(nodes);
+        Ok(filed)
     }
 }
 

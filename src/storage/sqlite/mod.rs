@@ -24,8 +24,9 @@ use std::{
 use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 use sqlx::{
-    ConnectOptions as _, SqlitePool,
+    ConnectOptions as _, Sqlite, SqlitePool,
     error::DatabaseError,
+    pool::PoolConnection,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
         SqliteSynchronous,
@@ -177,6 +178,24 @@ impl SqliteStore {
             shrinks,
             lock: Mutex::new(None),
         })
+    }
+}
+
+impl SqliteStore {
+    /// Ends the use of the writing connection, with what came of it.
+    ///
+    /// After a failure `SQLite` may have rolled back by itself, which the driver does not see: it
+    /// would think itself inside a transaction for ever. A new connection knows better. That of a
+    /// database in memory is all there is of it.
+    async fn give_back<T, E>(
+        &self,
+        connection: PoolConnection<Sqlite>,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
+        if outcome.is_err() && self.file.is_some() {
+            drop(connection.close().await);
+        }
+        outcome
     }
 }
 

@@ -16,11 +16,7 @@ impl SqliteStore {
     ) -> Result<bool, StoreError> {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
         let outcome = put(&mut connection, report, reason).await;
-        if outcome.is_err() && self.file.is_some() {
-            // As after a commit that failed.
-            drop(connection.close().await);
-        }
-        outcome.map_err(failed)
+        self.give_back(connection, outcome).await.map_err(failed)
     }
 }
 

@@ -261,11 +261,7 @@ impl SqliteStore {
     ) -> Result<Swept, StoreError> {
         let mut writer = self.writer.acquire().await.map_err(failed)?;
         let removed = removal(&mut writer, table, last, rows.into()).await;
-        if removed.is_err() && self.file.is_some() {
-            // As after a commit that fails.
-            drop(writer.close().await);
-        }
-        let removed = removed.map_err(failed)?.into_iter();
+        let removed = self.give_back(writer, removed).await.map_err(failed)?.into_iter();
         let removed = removed.filter(|(_, rows)| *rows > 0);
         Ok(Swept {
             removed: removed.map(|(history, rows)| (history, reason, rows)).collect(),
