@@ -13,7 +13,7 @@ use crate::{
     capture::{Recording, Summary},
     config,
     domain::{Clock, Timestamp},
-    ingest::{self, ChannelKey, ChannelKeys, Decode, Decoder, Intake, Refusal},
+    ingest::{self, ChannelKeys, Decode, Decoder, Intake, Refusal},
     storage::{self, Copied, Migrated, Writer},
 };
 
@@ -67,9 +67,8 @@ pub async fn import(
     clock: Clock,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Imported> {
-    let keys = config.channel_key.iter().map(|key| ChannelKey::parse(key.expose()));
-    let decoder: Arc<dyn Decode> =
-        Arc::new(Decoder::new(ChannelKeys::new(keys.collect::<Result<Vec<_>, _>>()?)));
+    let keys = ChannelKeys::parse(config.channel_key.iter().map(|key| key.expose().as_str()))?;
+    let decoder: Arc<dyn Decode> = Arc::new(Decoder::new(keys));
     let began_at = config.began_at.map(Timestamp::from_millis);
     let recording = Recording::open(&config.file, began_at, &*decoder, clock.now())?;
     let store = storage::open(config.database.database_url.expose(), config.forget_after).await?;

@@ -92,15 +92,9 @@ pub struct Serve {
     #[arg(value_parser = values::address)]
     pub listen: SocketAddr,
 
-    /// Where everything is kept: sqlite:PATH, or postgres://user:password@host:port/database.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "sqlite:geocast.db",
-        env = "GEOCAST_DATABASE_URL"
-    )]
-    #[arg(value_parser = values::database_url, hide_env_values = true)]
-    pub database_url: Secret<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub database: Database,
 
     /// Connections to Postgres at a time: one writes, the others read.
     #[arg(long, value_name = "COUNT", default_value_t = 5, env = "GEOCAST_DATABASE_CONNECTIONS")]
@@ -303,9 +297,9 @@ where
     let matches = Cli::command().try_get_matches_from(&arguments).map_err(hushed)?;
     let cli = Cli::from_arg_matches(&matches)?;
     match &cli.command {
-        Command::Serve(Serve { map, database_url, .. }) => {
+        Command::Serve(Serve { map, database, .. }) => {
             map.limits.check()?;
-            map.retention.check(database_url.expose())?;
+            map.retention.check(database.database_url.expose())?;
         }
         Command::Demo(Demo { map, .. }) => map.limits.check()?,
         Command::Record(_)

@@ -9,7 +9,7 @@ use super::{Secret, values};
 /// Which database.
 #[derive(Args, Clone, Debug)]
 pub struct Database {
-    /// Where everything is kept.
+    /// Where everything is kept: sqlite:PATH, or postgres://user:password@host:port/database.
     #[arg(
         long,
         value_name = "URL",

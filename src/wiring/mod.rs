@@ -38,7 +38,7 @@ impl Settings {
         Ok(Self {
             source: Source::of(&config)?,
             listen: config.listen,
-            database_url: config.database_url,
+            database_url: config.database.database_url,
             database_limits: PostgresLimits {
                 connections: config.database_connections,
                 timeout: config.database_timeout,

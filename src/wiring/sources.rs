@@ -13,8 +13,8 @@ use crate::{
     domain::Clock,
     http::Vital,
     ingest::{
-        self, Broker, BrokerWatch, ChannelKey, ChannelKeys, ConnectionState, Decoder, Intake,
-        MqttSettings, MqttSource, MqttUrl,
+        self, Broker, BrokerWatch, ChannelKeys, ConnectionState, Decoder, Intake, MqttSettings,
+        MqttSource, MqttUrl,
     },
     rooms::Rooms,
     storage::Job,
@@ -42,7 +42,7 @@ impl Source {
         if config.mqtt_url.is_empty() {
             return Ok(Self::Embedded { listen: config.broker_listen });
         }
-        let database = config::without_password(config.database_url.expose());
+        let database = config::without_password(config.database.database_url.expose());
         let client_id = config.mqtt_client_id.clone();
         Ok(Self::Brokers(Brokers {
             urls: config.mqtt_url.clone(),
@@ -66,8 +66,7 @@ pub(crate) fn intake(
     clock: &Clock,
     registry: &mut Registry,
 ) -> anyhow::Result<Intake> {
-    let keys = keys.iter().map(|key| ChannelKey::parse(key.expose()));
-    let keys = ChannelKeys::new(keys.collect::<Result<Vec<_>, _>>()?);
+    let keys = ChannelKeys::parse(keys.iter().map(|key| key.expose().as_str()))?;
     let metrics = Arc::new(ingest::Metrics::default());
     metrics.register(registry);
     Ok(Intake::new(Arc::new(Decoder::new(keys)), clock.clone(), metrics))

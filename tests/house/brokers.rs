@@ -47,10 +47,6 @@ fn publish(broker: SocketAddr, packets: &[Publish]) {
     block_in_place(|| Gateway::connect(broker).publish_all(messages));
 }
 
-fn address(mosquitto: &Mosquitto) -> SocketAddr {
-    ([127, 0, 0, 1], mosquitto.port()).into()
-}
-
 fn connection(metric: &str, mosquitto: &Mosquitto) -> String {
     format!("geocast_mqtt_{metric}{{connection=\"{}\"}}", mosquitto.url())
 }
@@ -70,11 +66,11 @@ async fn a_broker_that_restarts_under_load_costs_nothing_and_keeps_the_order() {
     let geocast = listening(&folder, &[&mosquitto.url()], &[]).await;
     geocast.ask_until("/api/health", |status, _| status == 200).await;
     for part in 0..3 {
-        publish(address(&mosquitto), &packets(part * 300 + 1..part * 300 + 301));
+        publish(mosquitto.address(), &packets(part * 300 + 1..part * 300 + 301));
         mosquitto.stop();
         mosquitto.start_again();
     }
-    publish(address(&mosquitto), &packets(901..1000));
+    publish(mosquitto.address(), &packets(901..1000));
     geocast.metric_becomes(STORED, 999).await;
     assert_eq!(geocast.metric(&connection("sessions_lost_total", &mosquitto)).await, 0);
     let (_, page) = geocast.ask("/api/messages?limit=1000").await;
@@ -93,7 +89,7 @@ async fn a_broker_that_was_killed_and_forgot_everything_is_noticed_and_used_agai
     let mut mosquitto = Mosquitto::start();
     let mut geocast = listening(&folder, &[&mosquitto.url()], &[]).await;
     geocast.ask_until("/api/health", |status, _| status == 200).await;
-    publish(address(&mosquitto), &packets(1..51));
+    publish(mosquitto.address(), &packets(1..51));
     geocast.metric_becomes(STORED, 50).await;
     mosquitto.kill();
     problems(&geocast, &mosquitto.url()).await;
@@ -102,7 +98,7 @@ async fn a_broker_that_was_killed_and_forgot_everything_is_noticed_and_used_agai
     geocast.ask_until("/api/health", |status, _| status == 200).await;
     assert_eq!(geocast.metric(&connection("sessions_lost_total", &mosquitto)).await, 1);
     // A gateway does not know either what arrived.
-    publish(address(&mosquitto), &packets(1..101));
+    publish(mosquitto.address(), &packets(1..101));
     geocast.metric_becomes(STORED, 100).await;
     geocast.metric_becomes("geocast_packets_received_total", 150).await;
 }
@@ -119,7 +115,7 @@ async fn one_broker_that_is_dead_and_one_that_is_silent_hold_up_no_other() {
     let urls = [dead_url.as_str(), silent_url.as_str(), &well.url()];
     let geocast = listening(&folder, &urls, &["--mqtt-timeout", "1s"]).await;
     geocast.metric_becomes(&connection("connected", &well), 1).await;
-    publish(address(&well), &packets(1..51));
+    publish(well.address(), &packets(1..51));
     geocast.metric_becomes(STORED, 50).await;
     let wrong = problems(&geocast, "the broker does not answer").await;
     assert!(wrong.contains(&dead_url) && wrong.contains("refused"), "{wrong}");
@@ -189,10 +185,10 @@ async fn servers_that_share_a_subscription_store_everything_together() {
     for server in &servers {
         server.ask_until("/api/health", |status, _| status == 200).await;
     }
-    publish(address(&mosquitto), &packets(1..301));
+    publish(mosquitto.address(), &packets(1..301));
     // What waited for one that was killed comes to it again.
     servers.pop().unwrap().kill();
-    publish(address(&mosquitto), &packets(301..401));
+    publish(mosquitto.address(), &packets(301..401));
     let shared = ["--mqtt-topic", "$share/maps/msh/#"];
     servers.push(listening(&folders[1], &[&mosquitto.url()], &shared).await);
     let mut numbers = Vec::new();

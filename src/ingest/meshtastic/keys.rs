@@ -90,6 +90,11 @@ impl ChannelKeys {
         Self { keys: keys.into_iter().collect() }
     }
 
+    /// The keys in these texts, as of [`ChannelKey::parse`], and the default key.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidChannelKey> {
+        Ok(Self { keys: texts.into_iter().map(ChannelKey::parse).collect::<Result<_, _>>()? })
+    }
+
     /// The ciphers that are likely to have made a packet with this channel hash: the keys of the
     /// channel that the gateway names first, then those of other channels, which it may know by
     /// another name.
