@@ -186,8 +186,11 @@ impl Desk {
     }
 
     fn brings(&self, id: u64) {
-        let job =
-            Job { report: Some(report(id)), settle: self.settle(id), arrived_at: Instant::now() };
+        let job = Job {
+            report: Some(Box::new(report(id))),
+            settle: self.settle(id),
+            arrived_at: Instant::now(),
+        };
         self.jobs.try_send(job).ok().unwrap();
     }
 

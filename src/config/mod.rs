@@ -140,7 +140,7 @@ pub struct Serve {
 
     /// Messages received and not committed yet, at most: those that wait and those being
     /// committed. Beyond it nothing is read, and brokers hold the rest.
-    #[arg(long, value_name = "COUNT", default_value_t = 2000, env = "GEOCAST_MAX_PENDING")]
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000, env = "GEOCAST_MAX_PENDING")]
     #[arg(value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub max_pending: u32,
 

@@ -60,7 +60,7 @@ impl Intake {
         self.metrics.received();
         let arrived_at = Instant::now();
         let report = match self.decoder.decode(topic, payload, self.clock.now()) {
-            Ok(report) => Some(report),
+            Ok(report) => Some(Box::new(report)),
             Err(refusal) => {
                 self.metrics.refused(refusal);
                 let payload_bytes = payload.len();
@@ -81,7 +81,7 @@ impl Intake {
 
     fn settled(
         &self,
-        report: Option<Report>,
+        report: Option<Box<Report>>,
         arrived_at: Instant,
         acknowledge: impl FnOnce() + Send + 'static,
     ) -> Job {

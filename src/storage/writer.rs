@@ -34,7 +34,7 @@ pub type Settle = Box<dyn FnOnce(Outcome) + Send>;
 pub struct Job {
     /// What it says; none when it was refused and only waits for its turn to be acknowledged, as
     /// acknowledgements go out in the order of arrival.
-    pub report: Option<Report>,
+    pub report: Option<Box<Report>>,
     /// How to acknowledge it.
     pub settle: Settle,
     /// When it came.
@@ -80,16 +80,18 @@ impl Writer {
             let arrived = |job: &Job| job.report.as_ref().map(|report| report.reception.arrived);
             self.waiting_since.send_replace(batch.iter().find_map(arrived));
             let reports: Vec<&Report> =
-                batch.iter().filter_map(|job| job.report.as_ref()).collect();
+                batch.iter().filter_map(|job| job.report.as_deref()).collect();
             let outcomes = self.store(&reports).await?;
             self.measure(&batch);
             // The world first: whoever has seen an acknowledgement finds on the map what it is for.
-            let patches = self.news(&batch, &outcomes);
+            let (settlements, patches) = self.part(&mut batch, outcomes);
             let news = (Instant::now(), patches);
             if !news.1.is_empty() && self.committed.send(news).await.is_err() {
                 info!("nobody listens to what is committed any more");
             }
-            settle(&mut batch, outcomes);
+            for (settle, outcome) in settlements {
+                settle(outcome);
+            }
             self.waiting_since.send_replace(None);
         }
         Ok(())
@@ -205,24 +207,31 @@ impl Writer {
         }
     }
 
-    /// What the new packets of a committed batch say, in order.
-    fn news(&self, batch: &[Job], outcomes: &[Outcome]) -> Vec<Patch> {
-        let reports = batch.iter().filter_map(|job| job.report.as_ref());
+    /// What is owed for each job of a committed batch, and what its new packets say, in order.
+    fn part(
+        &self,
+        batch: &mut Vec<Job>,
+        outcomes: Vec<Outcome>,
+    ) -> (Vec<(Settle, Outcome)>, Vec<Patch>) {
+        let mut outcomes = outcomes.into_iter();
+        let mut settlements = Vec::with_capacity(batch.len());
         let mut patches = Vec::new();
-        for (report, outcome) in reports.zip(outcomes) {
-            match outcome {
-                Outcome::Filed(Filed::Packet) => {
+        for Job { report, settle, .. } in batch.drain(..) {
+            let outcome = report.as_ref().and_then(|_| outcomes.next()).unwrap_or(Outcome::Refused);
+            match (report, outcome) {
+                (Some(report), Outcome::Filed(Filed::Packet)) => {
                     self.metrics.packets_stored.inc();
                     self.metrics.receptions_stored.inc();
-                    patches.push(report.patch.clone());
+                    patches.push(report.patch);
                 }
-                Outcome::Filed(Filed::Reception) => {
+                (_, Outcome::Filed(Filed::Reception)) => {
                     self.metrics.receptions_stored.inc();
                 }
-                Outcome::Filed(Filed::Duplicate) | Outcome::Quarantined | Outcome::Refused => {}
+                _ => {}
             }
+            settlements.push((settle, outcome));
         }
-        patches
+        (settlements, patches)
     }
 }
 
@@ -236,13 +245,5 @@ struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self { pause: FIRST_PAUSE, give_up_at: None }
-    }
-}
-
-/// Acknowledges every job, in order.
-fn settle(batch: &mut Vec<Job>, outcomes: Vec<Outcome>) {
-    let mut outcomes = outcomes.into_iter();
-    for Job { report, settle, .. } in batch.drain(..) {
-        settle(report.and_then(|_| outcomes.next()).unwrap_or(Outcome::Refused));
     }
 }

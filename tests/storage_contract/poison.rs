@@ -69,7 +69,7 @@ async fn written(store: &Arc<dyn Store>, reports: &[Report]) -> Vec<Outcome> {
     for report in reports {
         let outcome_in = outcome_in.clone();
         let job = Job {
-            report: Some(report.clone()),
+            report: Some(Box::new(report.clone())),
             settle: Box::new(move |outcome| outcome_in.try_send(outcome).unwrap()),
             arrived_at: Instant::now(),
         };

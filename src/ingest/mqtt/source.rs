@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    Backoff, ConnectionState, MqttSettings, SetupError, client_options, is_oversized, reason,
-    topics::Topics,
+    Backoff, ConnectionState, MqttSettings, SetupError, client_options, held::HoldingAcks,
+    is_oversized, reason, topics::Topics,
 };
 use crate::{domain::Timestamp, ingest::Intake, storage::Job};
 
@@ -95,6 +95,13 @@ impl MqttSource {
         let topics = Topics::new(topics)?;
         let mut options = client_options(&url, &client_id, ca, patience)?;
         options.set_clean_session(false);
+        // Through TLS they cannot be told from other packets.
+        if !url.tls() {
+            options.set_socket_connector(|host, network| async move {
+                let stream = rumqttc::default_socket_connect(host, network).await?;
+                Ok(HoldingAcks::new(stream))
+            });
+        }
         let (client, mut eventloop) = AsyncClient::builder(options)
             .capacity(IN_FLIGHT)
             .try_build()

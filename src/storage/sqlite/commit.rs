@@ -5,12 +5,17 @@ use std::{ops::RangeFrom, time::Duration};
 use rustc_hash::FxHashMap;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{SqliteStore, failed, insert::insert, read};
+use super::{
+    SqliteStore, failed,
+    insert::insert,
+    read,
+    recent::{Recent, Stored},
+};
 use crate::{
     domain::{Filed, Node, NodeId, Packet, Report},
     storage::{
         StoreError,
-        filing::{self, Absence, Absences, Filing},
+        filing::{self, Absence, Absences, Entry, Filing},
         sql::{
             columns::{Columns, corrupt},
             nodes::{NodeRow, Touched},
@@ -51,13 +56,19 @@ impl SqliteStore {
             absences.note(absence);
         }
         let mut connection = self.writer.acquire().await.map_err(failed)?;
-        let commit = Commit { batch, absences: &absences, absence, remembered: &mut journal.nodes };
+        let mut recent = journal.recent.recall(batch);
+        let remembered = &mut journal.nodes;
+        let commit = Commit { batch, absences: &absences, absence, recent: &recent, remembered };
         let outcome = commit.run(&mut connection, self.forget_after).await;
-        let (filed, nodes) = self.give_back(connection, outcome).await?;
+        let (entries, nodes) = self.give_back(connection, outcome).await?;
         journal.absences = absences;
         journal.last_before_start = None;
         journal.remember(nodes);
-        Ok(filed)
+        for (report, entry) in batch.iter().zip(&entries) {
+            recent.remember(report, *entry);
+        }
+        journal.recent = recent;
+        Ok(entries.into_iter().map(|entry| entry.filed).collect())
     }
 }
 
@@ -67,6 +78,7 @@ struct Commit<'a> {
     absences: &'a Absences,
     /// The one that ends with this batch.
     absence: Option<Absence>,
+    recent: &'a Recent,
     remembered: &'a mut FxHashMap<NodeId, Node>,
 }
 
@@ -76,16 +88,16 @@ impl Commit<'_> {
         self,
         connection: &mut SqliteConnection,
         forget_after: Duration,
-    ) -> Result<(Vec<Filed>, Vec<NodeRow>), StoreError> {
-        let Self { batch, absences, absence, remembered } = self;
+    ) -> Result<(Vec<Entry>, Vec<NodeRow>), StoreError> {
+        let Self { batch, absences, absence, recent, remembered } = self;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let mut filing = look_up(&mut transaction, batch, absences).await?;
-        let mut filed = Vec::with_capacity(batch.len());
+        let mut filing = look_up(&mut transaction, batch, absences, recent).await?;
+        let mut entries = Vec::with_capacity(batch.len());
         let mut packets = Vec::with_capacity(batch.len());
         let mut receptions = Vec::with_capacity(batch.len());
         for &report in batch {
             let entry = filing.file(report);
-            filed.push(entry.filed);
+            entries.push(entry);
             if entry.filed == Filed::Packet {
                 packets.push(PacketRow { row: entry.row, report });
             }
@@ -105,24 +117,42 @@ impl Commit<'_> {
             insert(&mut transaction, &nodes).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)?;
-        Ok((filed, nodes))
+        Ok((entries, nodes))
     }
 }
 
-/// Asks for all reports at once what is stored of them.
+/// Asks for all reports at once what is stored of them, save those whose packets are remembered.
 async fn look_up<'a>(
     connection: &mut SqliteConnection,
     batch: &[&'a Report],
     absences: &'a Absences,
+    recent: &Recent,
 ) -> Result<Filing<'a, RangeFrom<i64>>, StoreError> {
+    let next_row: i64 =
+        sqlx::query_scalar(NEXT_ROW).fetch_one(&mut *connection).await.map_err(failed)?;
+    let mut filing = Filing::new(absences, next_row..);
     // The copies of a packet side by side: it is asked for once.
     let mut copies = batch.to_vec();
     copies.sort_by(|one, other| one.packet.key.cmp(&other.packet.key));
-    let packets: Vec<_> =
-        copies.chunk_by(|one, other| one.packet.key == other.packet.key).collect();
-    let keys: Vec<_> = packets
-        .iter()
-        .filter_map(|copies| copies.first())
+    let mut unknown = Vec::new();
+    for copies in copies.chunk_by(|one, other| one.packet.key == other.packet.key) {
+        if !copies.iter().all(|report| recent.settles(report, absences)) {
+            unknown.push(copies);
+            continue;
+        }
+        let Some(Report { packet: Packet { key, .. }, .. }) = copies.first() else { continue };
+        for Stored { row, received_at, gateways } in recent.of(key) {
+            for report in copies {
+                let copy = gateways.contains(&report.reception.gateway);
+                filing.found(report, *row, *received_at, copy);
+            }
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(filing);
+    }
+    let keys = unknown.iter().filter_map(|copies| copies.first());
+    let keys: Vec<_> = keys
         .map(|Report { packet: Packet { key, .. }, .. }| {
             (key.sender.to_string(), key.id.cast_signed(), key.network.name())
         })
@@ -133,11 +163,9 @@ async fn look_up<'a>(
         .bind(keys)
         .bind(earliest.as_millis())
         .bind(latest.as_millis())
-        .fetch_all(&mut *connection)
+        .fetch_all(connection)
         .await
         .map_err(failed)?;
-    let next_row: i64 = sqlx::query_scalar(NEXT_ROW).fetch_one(connection).await.map_err(failed)?;
-    let mut filing = Filing::new(absences, next_row..);
     for row in &known {
         let mut columns = Columns::of(row);
         let at: usize = columns.integer()?;
@@ -145,7 +173,7 @@ async fn look_up<'a>(
         let gateways = columns.text()?;
         let gateways: Vec<String> = serde_json::from_str(&gateways)
             .map_err(|_not_json| corrupt("list of gateways", &*gateways))?;
-        for report in packets[at] {
+        for report in unknown[at] {
             let gateway = report.reception.gateway.to_string();
             filing.found(report, row, received_at, gateways.contains(&gateway));
         }

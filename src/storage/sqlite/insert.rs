@@ -80,6 +80,7 @@ pub(super) async fn insert<R: Inserted>(
         while let Some((rows, after)) = rest.split_at_checked(size) {
             rest = after;
             let mut values = SqliteArguments::default();
+            values.reserve(R::COLUMNS.split(',').count() * size, 0);
             for row in rows {
                 row.put(&mut values).map_err(sqlx::Error::Encode)?;
             }

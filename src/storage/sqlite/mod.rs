@@ -9,6 +9,7 @@ mod migrations;
 mod quarantine;
 mod read;
 mod reading;
+mod recent;
 mod retention;
 mod sizes;
 mod within;
@@ -33,6 +34,7 @@ use sqlx::{
     },
 };
 
+use self::recent::Recent;
 pub(super) use self::{backup::back_up, check::check_up};
 use super::{
     HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError, Swept,
@@ -65,7 +67,7 @@ pub(super) struct SqliteStore {
 }
 
 /// What the writer remembers between two commits. The database holds all of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Journal {
     absences: Absences,
     /// The last sign of life before this store was opened; none once something was committed
@@ -74,10 +76,15 @@ struct Journal {
     /// Nodes as they were last committed. Nobody else writes the file, so what is here need not
     /// be read; a commit takes out what it touches and puts it back when it has succeeded.
     nodes: FxHashMap<NodeId, Node>,
+    recent: Recent,
 }
 
 /// Nodes that are remembered. When there are more, all are forgotten and read again.
 const MOST_REMEMBERED: usize = 10_000;
+
+/// Packets that are remembered: as many at least, and less than twice as many. One with two
+/// gateways takes about 200 bytes.
+const GENERATION: usize = 1 << 16;
 
 impl Journal {
     fn remember(&mut self, nodes: Vec<NodeRow>) {
@@ -164,10 +171,12 @@ impl SqliteStore {
         .map_err(failed)?;
         let vacuum = sqlx::query_scalar::<_, i64>("PRAGMA auto_vacuum").fetch_one(&writer);
         let shrinks = vacuum.await.map_err(failed)? == 2;
+        let last = last.map(Timestamp::from_millis);
         let journal = Journal {
             absences: Absences::new(spans.collect::<Result<_, StoreError>>()?),
-            last_before_start: last.map(Timestamp::from_millis),
+            last_before_start: last,
             nodes: FxHashMap::default(),
+            recent: Recent::new(GENERATION, last.unwrap_or(Timestamp::from_millis(i64::MIN))),
         };
         Ok(Self {
             writer,

@@ -259,6 +259,9 @@ impl SqliteStore {
         rows: u32,
         reason: Reason,
     ) -> Result<Swept, StoreError> {
+        if matches!(table.history, History::Packets) {
+            self.journal.lock().await.recent.forget_until(last);
+        }
         let mut writer = self.writer.acquire().await.map_err(failed)?;
         let removed = removal(&mut writer, table, last, rows.into()).await;
         let removed = self.give_back(writer, removed).await.map_err(failed)?.into_iter();

@@ -1,0 +1,250 @@
+//! The packets stored last, as the database holds them: most copies are filed by it alone.
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    domain::{Filed, NodeId, PacketKey, Report, Timestamp},
+    storage::filing::{Absences, Entry},
+};
+
+/// A packet in the database.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) row: i64,
+    pub(super) received_at: Timestamp,
+    /// Those whose copies are stored.
+    pub(super) gateways: Vec<NodeId>,
+}
+
+/// What was committed since some time, all of it. Nobody else writes the file, so for what came
+/// later nobody needs to ask.
+#[derive(Debug)]
+pub(super) struct Recent {
+    /// Packets in a generation: as many are remembered at least, and less than twice as many.
+    generation: usize,
+    /// Packets received until then may be stored without being here.
+    unknown_until: Timestamp,
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Debug)]
+struct Generation {
+    packets: FxHashMap<PacketKey, Stored>,
+    first_row: i64,
+    latest: Timestamp,
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        let packets = FxHashMap::default();
+        Self { packets, first_row: i64::MAX, latest: Timestamp::from_millis(i64::MIN) }
+    }
+}
+
+impl Recent {
+    /// A memory of nothing yet, beside a database whose packets were received until then.
+    pub(super) fn new(generation: usize, until: Timestamp) -> Self {
+        Self {
+            generation,
+            unknown_until: until,
+            young: Generation::default(),
+            old: Generation::default(),
+        }
+    }
+
+    /// Takes everything out of memory for a commit of `batch`, until it is certain what became of
+    /// it.
+    pub(super) fn recall(&mut self, batch: &[&Report]) -> Self {
+        let arrived = batch.iter().map(|report| report.reception.arrived);
+        let latest = arrived.chain([self.young.latest, self.old.latest]);
+        let until = latest.fold(self.unknown_until, Timestamp::max);
+        std::mem::replace(self, Self::new(self.generation, until))
+    }
+
+    /// Forgets the packets up to this row, which are about to be removed.
+    pub(super) fn forget_until(&mut self, row: i64) {
+        for generation in [&mut self.young, &mut self.old] {
+            if generation.first_row > row {
+                continue;
+            }
+            let forgotten = generation.packets.extract_if(|_, stored| stored.row <= row);
+            let latest = forgotten.map(|(_, stored)| stored.received_at).max();
+            self.unknown_until =
+                latest.map_or(self.unknown_until, |latest| latest.max(self.unknown_until));
+            generation.first_row = row + 1;
+        }
+    }
+
+    /// What is remembered of this packet.
+    pub(super) fn of(&self, key: &PacketKey) -> impl Iterator<Item = &Stored> {
+        [&self.young, &self.old].into_iter().filter_map(|generation| generation.packets.get(key))
+    }
+
+    /// Whether no look into the database can change what becomes of `report`: either all that it
+    /// could be a copy of is remembered, or the newest such packet is.
+    pub(super) fn settles(&self, report: &Report, absences: &Absences) -> bool {
+        let reception = &report.reception;
+        let newest = || {
+            let mut known = self.of(&report.packet.key).map(|stored| stored.received_at);
+            known.any(|at| at > self.unknown_until && at <= reception.arrived)
+        };
+        let earliest = absences.reach_back(reception);
+        self.unknown_until < earliest || newest()
+    }
+
+    /// Takes in what became of a report.
+    pub(super) fn remember(&mut self, report: &Report, entry: Entry) {
+        let Report { packet, reception, .. } = report;
+        let Entry { filed, row, received_at } = entry;
+        match filed {
+            Filed::Packet => {
+                if self.young.packets.len() >= self.generation
+                    || self.young.packets.contains_key(&packet.key)
+                {
+                    self.age();
+                }
+                let gateways = vec![reception.gateway.clone()];
+                self.young.first_row = self.young.first_row.min(row);
+                self.young.latest = self.young.latest.max(received_at);
+                self.young
+                    .packets
+                    .insert(packet.key.clone(), Stored { row, received_at, gateways });
+            }
+            Filed::Reception => {
+                for generation in [&mut self.young, &mut self.old] {
+                    let stored = generation.packets.get_mut(&packet.key);
+                    if let Some(stored) = stored.filter(|stored| stored.row == row) {
+                        stored.gateways.push(reception.gateway.clone());
+                    }
+                }
+            }
+            Filed::Duplicate => {}
+        }
+    }
+
+    fn age(&mut self) {
+        let young = std::mem::take(&mut self.young);
+        let gone = std::mem::replace(&mut self.old, young);
+        self.unknown_until = self.unknown_until.max(gone.latest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::domain::Reception;
+    use crate::storage::{filing::Filing, sqlite::commit::tests::report};
+
+    /// One commit of one report, and what becomes of it.
+    #[derive(Clone, Debug)]
+    struct Step {
+        key: u64,
+        gateway: u32,
+        /// Since the one before; clocks go back as well.
+        seconds: i64,
+        redelivered: bool,
+        outcome: Outcome,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Outcome {
+        Committed,
+        /// Committed, but the writer was not told.
+        Uncertain,
+        Failed,
+        /// Committed, and then the packets up to this part of all rows are removed.
+        Swept(u8),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let outcome = prop_oneof![
+            20 => Just(Outcome::Committed),
+            1 => Just(Outcome::Uncertain),
+            1 => Just(Outcome::Failed),
+            1 => any::<u8>().prop_map(Outcome::Swept),
+        ];
+        let seconds = prop_oneof![8 => 0_i64..100, 1 => 0_i64..2000, 1 => -2000_i64..0];
+        let step = (0_u64..6, 0_u32..3, seconds, prop::bool::weighted(0.1), outcome);
+        let step = step.prop_map(|(key, gateway, seconds, redelivered, outcome)| Step {
+            key,
+            gateway,
+            seconds,
+            redelivered,
+            outcome,
+        });
+        vec(step, 1..80)
+    }
+
+    fn file<'a>(
+        report: &'a Report,
+        absences: &'a Absences,
+        known: &[(PacketKey, Stored)],
+        next_row: i64,
+    ) -> Entry {
+        let mut filing = Filing::new(absences, next_row..);
+        for (_, stored) in known.iter().filter(|(key, _)| *key == report.packet.key) {
+            let copy = stored.gateways.contains(&report.reception.gateway);
+            filing.found(report, stored.row, stored.received_at, copy);
+        }
+        filing.file(report)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_settled_by_memory_is_what_the_database_says(
+            steps in steps(),
+            generation in 1_usize..4,
+        ) {
+            let absences = Absences::default();
+            let mut database: Vec<(PacketKey, Stored)> = Vec::new();
+            let mut memory = Recent::new(generation, Timestamp::from_millis(i64::MIN));
+            let mut now = Timestamp::from_millis(1_000_000_000);
+            for (row, step) in (1..).zip(steps) {
+                now = Timestamp::from_millis(now.as_millis() + step.seconds * 1000);
+                let mut report = report(step.key);
+                report.reception.gateway = NodeId::Radio(step.gateway);
+                report.reception.arrived = now;
+                let session = now.minus(std::time::Duration::from_secs(1000));
+                report.reception.redelivered_since = step.redelivered.then_some(session);
+                let entry = file(&report, &absences, &database, row);
+                let mut recent = memory.recall(&[&report]);
+                if recent.settles(&report, &absences) {
+                    let key = &report.packet.key;
+                    let known: Vec<_> =
+                        recent.of(key).map(|stored| (key.clone(), stored.clone())).collect();
+                    let by_memory = file(&report, &absences, &known, row);
+                    prop_assert_eq!(by_memory.filed, entry.filed);
+                    prop_assert_eq!(by_memory.row, entry.row);
+                }
+                if matches!(step.outcome, Outcome::Failed) {
+                    continue;
+                }
+                let Reception { gateway, .. } = report.reception.clone();
+                match entry.filed {
+                    Filed::Packet => {
+                        let Entry { row, received_at, .. } = entry;
+                        let stored = Stored { row, received_at, gateways: vec![gateway] };
+                        database.push((report.packet.key.clone(), stored));
+                    }
+                    Filed::Reception => {
+                        let of = database.iter_mut().find(|(_, stored)| stored.row == entry.row);
+                        of.expect("it was found").1.gateways.push(gateway);
+                    }
+                    Filed::Duplicate => {}
+                }
+                if !matches!(step.outcome, Outcome::Uncertain) {
+                    recent.remember(&report, entry);
+                    memory = recent;
+                }
+                if let Outcome::Swept(part) = step.outcome {
+                    let last = row * i64::from(part) / 255;
+                    memory.forget_until(last);
+                    database.retain(|(_, stored)| stored.row > last);
+                }
+            }
+        }
+    }
+}
