@@ -4,6 +4,7 @@
 mod select;
 
 pub mod app;
+pub mod bench;
 pub mod broadcast;
 pub mod capture;
 pub mod config;

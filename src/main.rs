@@ -9,7 +9,7 @@ use std::{
 };
 
 use geocast::{
-    app,
+    app, bench,
     config::{self, Command},
     domain::{Clock, Timestamp},
     maintenance, telemetry,
@@ -48,6 +48,7 @@ async fn run(config: config::Cli) -> anyhow::Result<()> {
         Command::Backup(backup) => answer(&maintenance::backup(backup, stop).await?),
         Command::Check(check) => maintenance::check(check, &mut stdout()).await,
         Command::Migrate(migrate) => answer(&maintenance::migrate(migrate).await?),
+        Command::Bench(bench) => bench::run(bench, stop, &mut stdout()).await,
     }
 }
 

@@ -11,9 +11,10 @@ use std::{
 
 /// Every room, and the doors that it may use: a room, or one item of a room.
 const PLAN: &[(&str, &str)] = &[
-    ("main", "app config domain::Clock domain::Timestamp maintenance telemetry"),
+    ("main", "app bench config domain::Clock domain::Timestamp maintenance telemetry"),
     ("app", "capture config demo domain http ingest rooms storage wiring"),
     ("wiring", "broadcast config domain http ingest rooms storage"),
+    ("bench", "broadcast capture config demo domain http ingest storage"),
     ("maintenance", "capture config domain ingest storage"),
     ("rooms", ""),
     ("select", ""),

@@ -6,6 +6,7 @@
 
 #![expect(clippy::doc_markdown, reason = "the comments on flags are the help texts")]
 
+mod bench;
 mod file;
 mod limits;
 mod retention;
@@ -20,6 +21,7 @@ use clap::{
 };
 use url::Url;
 
+pub use bench::{Bench, Benchmark, Fanout};
 pub use limits::Limits;
 pub use retention::Retention;
 pub use tools::{Backup, Check, Database, Import, Migrate};
@@ -82,6 +84,8 @@ pub enum Command {
     Check(Check),
     /// Bring the schema of the database up to date, as the server does at its start.
     Migrate(Migrate),
+    /// Measure how fast it is, here.
+    Bench(Bench),
 }
 
 /// Settings of the server.
@@ -307,7 +311,8 @@ where
         | Command::Import(_)
         | Command::Backup(_)
         | Command::Check(_)
-        | Command::Migrate(_) => {}
+        | Command::Migrate(_)
+        | Command::Bench(_) => {}
     }
     Ok(cli)
 }
