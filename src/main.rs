@@ -48,7 +48,8 @@ async fn run(config: config::Cli) -> anyhow::Result<()> {
         Command::Backup(backup) => answer(&maintenance::backup(backup, stop).await?),
         Command::Check(check) => maintenance::check(check, &mut stdout()).await,
         Command::Migrate(migrate) => answer(&maintenance::migrate(migrate).await?),
-        Command::Bench(bench) => bench::run(bench, stop, &mut stdout()).await,
+        Command::Bench(bench) => bench::run(bench, clock(), stop, &mut stdout()).await,
+        Command::BenchLoad => bench::load().await,
     }
 }
 

@@ -1,6 +1,11 @@
 //! The machine that measures: its cores, and who runs on which.
 
-use std::{io, process::Child, thread};
+use std::{fs, io, thread};
+
+use tokio::{
+    process::{Child, Command},
+    runtime::Handle,
+};
 
 /// The core of the server under test.
 pub const SERVER_CORE: usize = 0;
@@ -11,6 +16,13 @@ pub const LOAD_CORE: usize = 1;
 /// How many cores this process may use.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What kind of cores they are, where the system says.
+pub fn model() -> String {
+    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    model.map_or("unknown", |(_, model)| model).to_owned()
 }
 
 /// Keeps this thread, and whatever it starts from now on, on one core. Answers whether it is: a
@@ -33,15 +45,18 @@ pub fn pin(_core: usize) -> bool {
     false
 }
 
-/// Starts a program on one core, as far as the machine has it.
-pub fn start_on(core: usize, mut program: std::process::Command) -> io::Result<Child> {
-    let name = program.get_program().to_string_lossy().into_owned();
+/// Starts a program on one core, as far as the machine has it. It is killed when dropped.
+pub fn start_on(core: usize, mut program: Command) -> io::Result<Child> {
+    let name = program.as_std().get_program().to_string_lossy().into_owned();
+    let runtime = Handle::current();
     // A child inherits the core of the thread that starts it.
-    let start = thread::Builder::new().name("start".to_owned()).spawn(move || {
+    let start = || {
+        let _entered = runtime.enter();
         pin(core);
-        program.spawn()
-    })?;
-    let started = start.join().unwrap_or_else(|_panic| Err(io::Error::other("did not start")));
+        program.kill_on_drop(true).spawn()
+    };
+    let started = thread::scope(|scope| scope.spawn(start).join());
+    let started = started.unwrap_or_else(|_panic| Err(io::Error::other("did not start")));
     started.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
 }
 

@@ -21,7 +21,10 @@ use clap::{
 };
 use url::Url;
 
-pub use bench::{Bench, Benchmark, Fanout};
+pub use bench::{
+    Bench, Benchmark, Connections, Crowd, Fanout, Idle, Sample, Snapshot, UnderTest, Views,
+    WireEncoding,
+};
 pub use limits::Limits;
 pub use retention::Retention;
 pub use tools::{Backup, Check, Database, Import, Migrate};
@@ -86,6 +89,9 @@ pub enum Command {
     Migrate(Migrate),
     /// Measure how fast it is, here.
     Bench(Bench),
+    /// The clients and publishers of a benchmark, which starts them.
+    #[command(hide = true)]
+    BenchLoad,
 }
 
 /// Settings of the server.
@@ -312,7 +318,8 @@ where
         | Command::Backup(_)
         | Command::Check(_)
         | Command::Migrate(_)
-        | Command::Bench(_) => {}
+        | Command::Bench(_)
+        | Command::BenchLoad => {}
     }
     Ok(cli)
 }

@@ -13,6 +13,8 @@ use base64::{
 use ipnet::IpNet;
 use url::Url;
 
+use super::{Connections, Sample};
+
 /// A value that does not show in logs or error texts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
@@ -140,6 +142,31 @@ pub(super) fn mqtt_url(text: &str) -> Result<Secret<Url>, String> {
         Ok(Secret(url))
     } else {
         Err(allowed.to_owned())
+    }
+}
+
+pub(super) fn socket_url(text: &str) -> Result<Url, String> {
+    let allowed = "ws://host:port is needed";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {allowed}"))?;
+    if url.scheme() == "ws" && url.host().is_some() { Ok(url) } else { Err(allowed.to_owned()) }
+}
+
+/// How many of all.
+pub(super) fn sample(text: &str) -> Result<Sample, String> {
+    if text == "all" {
+        return Ok(Sample::All);
+    }
+    let number = text.parse().map(Sample::Some);
+    number.map_err(|_invalid| "a number is needed, or all".to_owned())
+}
+
+/// So many, or as many as there can be.
+pub(super) fn connections(text: &str) -> Result<Connections, String> {
+    let allowed = "a number above zero is needed, or max";
+    match text.parse() {
+        _ if text == "max" => Ok(Connections::Max),
+        Ok(number @ 1..) => Ok(Connections::Some(number)),
+        _ => Err(allowed.to_owned()),
     }
 }
 

@@ -24,7 +24,7 @@ pub mod model;
 mod names;
 mod numbers;
 pub mod packets;
-mod random;
+pub(crate) mod random;
 mod readings;
 pub mod routes;
 pub mod schedule;

@@ -30,6 +30,7 @@ mod opening;
 mod origin;
 mod proto;
 mod protocol;
+pub mod reader;
 mod records;
 mod roster;
 mod scrape;

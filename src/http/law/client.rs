@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::{REST, binary::Binary, mirror::Mirror};
+use super::REST;
 use crate::{
     broadcast::{Cursor, Encoding, LiveMap, Viewer},
     domain::{Filter, Revision},
-    http::frames::Frames,
+    http::{
+        frames::Frames,
+        reader::{Binary, Mirror},
+    },
 };
 
 pub(super) struct Client {
@@ -81,8 +84,9 @@ impl Client {
         {
             for frame in Frames::new(self.encoding, &self.epoch, delivery).take(frames) {
                 frames -= 1;
-                let message = self.binary.message(self.encoding, &frame.bytes, &self.mirror);
-                self.mirror.hear(&message);
+                let message =
+                    self.binary.message(self.encoding, &frame.bytes, &self.mirror).unwrap();
+                self.mirror.hear(&message).unwrap();
             }
             if frames > 0 {
                 viewer.delivered().await.unwrap();

@@ -5,9 +5,7 @@
 //! of the protocol. At every rest of a story each client's picture is compared with that of a
 //! naive oracle.
 
-mod binary;
 mod client;
-mod mirror;
 mod oracle;
 mod simulation;
 mod steps;

@@ -7,7 +7,6 @@ mod heard;
 pub(super) mod messages;
 #[cfg(test)]
 mod pairs;
-#[cfg(test)]
 pub(super) mod reading;
 mod records;
 mod rows;

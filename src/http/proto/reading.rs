@@ -44,17 +44,17 @@ pub(in crate::http) fn steps(column: Option<&Column>, count: usize) -> Option<Ve
     Some(differences(column, count)?.into_iter().map(&mut step).collect())
 }
 
-/// The positions of an update, by node, for a client that holds these.
+/// The positions of an update, by node, for a client that holds what `held` answers.
 pub(in crate::http) fn positions(
     update: &PositionUpdate,
-    held: &BTreeMap<u32, Position>,
+    held: impl Fn(u32) -> Option<Position>,
 ) -> Option<BTreeMap<u32, Position>> {
     let all: Vec<usize> = (0..usize::try_from(update.count).ok()?).collect();
     let numbers = steps(update.numbers.as_ref(), all.len())?;
     let numbers: Vec<u32> =
         numbers.into_iter().map(u32::try_from).collect::<Result<_, _>>().ok()?;
     let held: Vec<Position> =
-        numbers.iter().map(|number| held.get(number).copied().unwrap_or_default()).collect();
+        numbers.iter().map(|number| held(*number).unwrap_or_default()).collect();
     // The values of some rows, each from its value that is held or from the row before.
     let values = |column: Option<&Column>, rows: &[usize], base: &dyn Fn(&Position) -> i64| {
         if !update.relative {

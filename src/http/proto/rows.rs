@@ -191,7 +191,7 @@ mod tests {
             // Without `relative`, what a client holds does not matter.
             let held = if relative { held.collect() } else { BTreeMap::new() };
             let expected = nodes.iter().map(|(number, (_, now))| (*number, now.into())).collect();
-            let read = reading::positions(&update, &held);
+            let read = reading::positions(&update, |number| held.get(&number).copied());
             prop_assert_eq!(read.as_ref().map(bits), Some(bits(&expected)));
         }
 

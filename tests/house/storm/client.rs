@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use fastrand::Rng;
 use futures_util::{SinkExt, StreamExt};
+use geocast::http::reader::Mirror;
 use serde_json::{Value, json};
 use socket2::SockRef;
 use tokio::{
@@ -13,7 +14,7 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
-use super::{Now, mirror::Mirror, truth::Settled, view::View};
+use super::{Now, truth::Settled, view::View};
 use crate::harness::DEADLINE;
 
 /// What it does in the storm.
@@ -212,7 +213,7 @@ impl Client {
             _ => {}
         }
         let held = self.mirror.newest;
-        self.mirror.hear(&message);
+        self.mirror.hear(&message).unwrap();
         if held > 0 {
             self.longest_leap = self.longest_leap.max(self.mirror.newest - held);
         }

@@ -4,8 +4,6 @@
 //! computed from what was published, without the server.
 
 mod client;
-#[path = "../../../src/http/law/mirror.rs"]
-mod mirror;
 mod truth;
 mod view;
 

@@ -18,7 +18,7 @@ use super::{line::End, network::Network};
 use crate::{
     broadcast::Encoding,
     domain::{Filter, Groups, MessageTypes},
-    http::law::{binary::Binary, mirror::Mirror},
+    http::reader::{Binary, Mirror},
 };
 
 /// How long a handshake may take.
@@ -216,7 +216,7 @@ impl Client {
             Some(Ok(_)) => return,
             Some(Err(_)) | None => return self.lose("broken"),
         };
-        let message = self.binary.message(self.encoding, &frame, &self.mirror);
+        let message = self.binary.message(self.encoding, &frame, &self.mirror).unwrap();
         let (kind, revision) = (&message["type"], &message["revision"]);
         let (number, length) = (self.number, frame.len());
         self.network.note(format_args!("{number} hears {kind} {revision} of {length} bytes"));
@@ -228,7 +228,7 @@ impl Client {
             }
             _ => {}
         }
-        self.mirror.hear(&message);
+        self.mirror.hear(&message).unwrap();
         // Not when all requests are answered: several in a row may have one answer.
         let answered = message["type"] == "snapshot" && message["more"] != true;
         if answered && self.asked != self.wanted {

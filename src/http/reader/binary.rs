@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use prost::Message as _;
+use bytes::Bytes;
+use prost::Message;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::mirror::Mirror;
+use super::{Broken, mirror::Mirror};
 use crate::{
     broadcast::Encoding,
     http::proto::{
@@ -21,8 +22,8 @@ use crate::{
 const UNITS_PER_DEGREE: f64 = 1e7;
 
 /// What a client has to know to read binary frames, besides the records that it holds.
-#[derive(Default)]
-pub(super) struct Binary {
+#[derive(Clone, Debug, Default)]
+pub(in crate::http) struct Binary {
     epoch: String,
     /// The ids of nodes by their numbers, for as long as the epoch lasts.
     ids: BTreeMap<u32, String>,
@@ -30,26 +31,36 @@ pub(super) struct Binary {
 
 impl Binary {
     /// The message of a frame in either encoding, for a client that holds what `mirror` does.
-    pub(super) fn message(&mut self, encoding: Encoding, frame: &[u8], mirror: &Mirror) -> Value {
+    pub(in crate::http) fn message(
+        &mut self,
+        encoding: Encoding,
+        frame: &[u8],
+        mirror: &Mirror,
+    ) -> Result<Value, Broken> {
         match encoding {
-            Encoding::Json => serde_json::from_slice(frame).unwrap(),
+            Encoding::Json => {
+                serde_json::from_slice(frame).map_err(|error| Broken::new(error.to_string()))
+            }
             Encoding::Proto => self.read(frame, mirror),
         }
     }
 
-    fn read(&mut self, frame: &[u8], mirror: &Mirror) -> Value {
-        let kind = ServerMessage::decode(frame).unwrap().kind.unwrap();
-        match kind {
-            ServerKind::Snapshot(snapshot) => self.snapshot(&snapshot),
+    fn read(&mut self, frame: &[u8], mirror: &Mirror) -> Result<Value, Broken> {
+        let kind = decoded::<ServerMessage>(frame)?.kind;
+        let kind = kind.ok_or_else(|| Broken::new("a message of an unknown kind"))?;
+        Ok(match kind {
+            ServerKind::Snapshot(snapshot) => self.snapshot(&snapshot)?,
             ServerKind::NodeEnter(list) => {
-                let nodes = list.nodes.iter().map(|bytes| Node::decode(&bytes[..]).unwrap());
-                let nodes: Vec<_> = nodes.map(|node| self.introduced(&node)).collect();
+                let nodes = list.nodes.iter().map(|bytes| self.introduced(&decoded(bytes)?));
+                let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
                 tick("node_enter", list.revision, list.more, "nodes", nodes)
             }
             ServerKind::NodeUpdate(list) => {
-                let nodes = list.nodes.iter().map(|bytes| Node::decode(&bytes[..]).unwrap());
-                let nodes: Vec<_> =
-                    nodes.map(|node| named(&self.id(node.number), fields(&node))).collect();
+                let fields = |bytes: &Bytes| {
+                    let node: Node = decoded(bytes)?;
+                    Ok(named(&self.id(node.number), fields(&node)))
+                };
+                let nodes = list.nodes.iter().map(fields).collect::<Result<Vec<_>, _>>()?;
                 tick("node_update", list.revision, list.more, "nodes", nodes)
             }
             // Whoever has lost what it held cannot read what is told as differences from it.
@@ -61,8 +72,8 @@ impl Binary {
                 Vec::<Value>::new(),
             ),
             ServerKind::PositionUpdate(update) => {
-                let held = self.positions(&mirror.held);
-                let positions = reading::positions(&update, &held).unwrap();
+                let held = |number| position(mirror.held.get(self.ids.get(&number)?)?);
+                let positions = reading::positions(&update, held).ok_or_else(damaged)?;
                 let positions: Vec<_> = positions
                     .iter()
                     .map(|(number, position)| named(&self.id(*number), position_fields(position)))
@@ -71,16 +82,16 @@ impl Binary {
                 tick("position_update", revision, more, "positions", positions)
             }
             ServerKind::TelemetryUpdate(list) => {
-                let read = list.telemetry.iter();
-                let read = read.map(|bytes| NodeTelemetry::decode(&bytes[..]).unwrap());
-                let read = read.map(|NodeTelemetry { number, telemetry }| {
-                    named(&self.id(number), telemetry_fields(&telemetry.unwrap()))
-                });
-                let read: Vec<_> = read.collect();
+                let read = |bytes: &Bytes| {
+                    let NodeTelemetry { number, telemetry } = decoded(bytes)?;
+                    let fields = telemetry.as_ref().map(telemetry_fields).unwrap_or_default();
+                    Ok(named(&self.id(number), fields))
+                };
+                let read = list.telemetry.iter().map(read).collect::<Result<Vec<_>, _>>()?;
                 tick("telemetry_update", list.revision, list.more, "telemetry", read)
             }
             ServerKind::NodeStatus(status) => {
-                let rows = reading::statuses(&status).unwrap();
+                let rows = reading::statuses(&status).ok_or_else(damaged)?;
                 let rows = rows.into_iter().map(|(number, (online, heard))| {
                     json!({ "id": self.id(number), "online": online, "lastHeard": heard })
                 });
@@ -101,18 +112,22 @@ impl Binary {
                 tick("message", list.revision, list.more, "messages", messages)
             }
             ServerKind::Hello(_) => json!({ "type": "hello" }),
-            other => panic!("a client is not told {other:?}"),
-        }
+            ServerKind::Pong(_) => json!({ "type": "pong" }),
+            ServerKind::Error(error) => {
+                return Err(Broken::new(format!("{}: {}", error.code, error.message)));
+            }
+        })
     }
 
-    fn snapshot(&mut self, snapshot: &Snapshot) -> Value {
+    fn snapshot(&mut self, snapshot: &Snapshot) -> Result<Value, Broken> {
         if self.epoch != snapshot.epoch {
             self.epoch.clone_from(&snapshot.epoch);
             self.ids.clear();
         }
         let removed: Vec<_> = snapshot.removed.iter().map(|number| self.id(*number)).collect();
-        let nodes: Vec<_> = snapshot.nodes.iter().map(|node| self.introduced(node)).collect();
-        json!({
+        let nodes = snapshot.nodes.iter().map(|node| self.introduced(node));
+        let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+        Ok(json!({
             "type": "snapshot",
             "epoch": snapshot.epoch,
             "revision": snapshot.revision,
@@ -121,7 +136,7 @@ impl Binary {
             "removed": removed,
             "cells": cells(snapshot.zoom, &snapshot.cells),
             "more": snapshot.more,
-        })
+        }))
     }
 
     /// The id of a node, or what no node is called, for one that was never introduced.
@@ -129,18 +144,22 @@ impl Binary {
         self.ids.get(&number).cloned().unwrap_or_else(|| format!("number {number}"))
     }
 
-    fn introduced(&mut self, node: &Node) -> Value {
-        let id = node.id.clone().unwrap();
+    fn introduced(&mut self, node: &Node) -> Result<Value, Broken> {
+        let id = node.id.clone().ok_or_else(|| Broken::new("a node without an id"))?;
         let before = self.ids.insert(node.number, id.clone());
-        assert!(before.is_none_or(|before| before == id), "{} has two nodes", node.number);
-        named(&id, fields(node))
+        if before.is_some_and(|before| before != id) {
+            return Err(Broken::new(format!("{} has two nodes", node.number)));
+        }
+        Ok(named(&id, fields(node)))
     }
+}
 
-    /// The positions that are held, by number.
-    fn positions(&self, held: &BTreeMap<String, Value>) -> BTreeMap<u32, Position> {
-        let held = self.ids.iter().filter_map(|(number, id)| Some((*number, held.get(id)?)));
-        held.filter_map(|(number, node)| Some((number, position(node.get("position")?)))).collect()
-    }
+fn decoded<M: Message + Default>(bytes: &[u8]) -> Result<M, Broken> {
+    M::decode(bytes).map_err(|error| Broken::new(error.to_string()))
+}
+
+fn damaged() -> Broken {
+    Broken::new("a damaged column")
 }
 
 fn tick(kind: &str, revision: u64, more: bool, list: &str, rows: impl Serialize) -> Value {
@@ -189,21 +208,22 @@ fn position_fields(position: &Position) -> Map<String, Value> {
     ])
 }
 
-/// A position as it was read from [`position_fields`].
-fn position(fields: &Value) -> Position {
+/// The position of a node as it was read from [`position_fields`].
+fn position(node: &Value) -> Option<Position> {
+    let fields = node.get("position")?;
     #[expect(clippy::cast_possible_truncation, reason = "no more than 180 degrees")]
-    let units = |name: &str| (fields[name].as_f64().unwrap() * UNITS_PER_DEGREE).round() as i32;
-    let whole = |name: &str| fields[name].as_u64().map(|number| number.try_into().unwrap());
-    Position {
-        latitude: units("latitude"),
-        longitude: units("longitude"),
-        altitude: fields["altitude"].as_i64().map(|metres| metres.try_into().unwrap()),
-        time: fields["time"].as_i64().unwrap(),
+    let units = |name: &str| Some((fields[name].as_f64()? * UNITS_PER_DEGREE).round() as i32);
+    let whole = |name: &str| fields[name].as_u64().and_then(|number| number.try_into().ok());
+    Some(Position {
+        latitude: units("latitude")?,
+        longitude: units("longitude")?,
+        altitude: fields["altitude"].as_i64().and_then(|metres| metres.try_into().ok()),
+        time: fields["time"].as_i64()?,
         ground_speed: fields["groundSpeed"].as_f64(),
         ground_track: fields["groundTrack"].as_f64(),
         sats_in_view: whole("satsInView"),
         precision_bits: whole("precisionBits"),
-    }
+    })
 }
 
 /// Readings; whole numbers look like whole numbers in JSON.

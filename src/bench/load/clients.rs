@@ -1,0 +1,415 @@
+//! Many clients in one process, on one thread: most only count, a sample reads everything.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::bail;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    task::{JoinSet, LocalSet},
+    time::{sleep, timeout},
+};
+
+use super::{
+    Order, answer,
+    frames::{Came, Rest, masked},
+    socket::{Door, open, send, subscribe},
+    tally::{Glance, Tally},
+    truth::{differences, misplaced, place_of, published, told_anew},
+};
+use crate::{
+    bench::{
+        histogram::Histogram,
+        mesh::{Mesh, Timetable, View},
+        usage::now_ns,
+    },
+    broadcast::Encoding,
+    config::{Views, WireEncoding},
+    http::reader::Reader,
+};
+
+/// What all clients of a process read into, one after the other.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// How long it must be quiet until nothing more is expected.
+const QUIET: Duration = Duration::from_millis(1500);
+
+/// How long everything that takes its time may take.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Differences that are told of one client.
+const TOLD: usize = 3;
+
+/// Who watches what.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ClientsJob {
+    pub(crate) door: Door,
+    pub(crate) encoding: WireEncoding,
+    /// The types of messages that they ask for; all if there are none.
+    pub(crate) types: Vec<String>,
+    pub(crate) views: Views,
+    /// The number of the first of them.
+    pub(crate) first: usize,
+    pub(crate) clients: usize,
+    /// How many of them read everything.
+    pub(crate) sample: usize,
+    /// How many connect at a time.
+    pub(crate) at_once: usize,
+    pub(crate) nodes: usize,
+    pub(crate) seed: u64,
+}
+
+/// How everybody got a picture.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Connected {
+    pub(crate) elapsed_ns: u64,
+    /// From the first step of each to its whole picture.
+    pub(crate) each: Histogram,
+    /// Pictures that were whole ones and not the difference from what a client held.
+    pub(crate) full: usize,
+    /// Bytes of frames in the meantime.
+    pub(crate) bytes: u64,
+}
+
+/// What the sample held.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Checked {
+    pub(crate) clients: usize,
+    /// The nodes that they held, added up.
+    pub(crate) nodes: usize,
+    /// Clients that did not hold what they should.
+    pub(crate) diverged: usize,
+    /// Some of what was wrong.
+    pub(crate) examples: Vec<String>,
+}
+
+pub(super) fn run(job: ClientsJob, orders: mpsc::Receiver<String>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, Crowd::new(job).obey(orders))
+}
+
+/// What all clients share.
+struct Common {
+    job: ClientsJob,
+    mesh: Mesh,
+    encoding: Encoding,
+    buffer: RefCell<Vec<u8>>,
+    tally: RefCell<Tally>,
+    /// Which updates are timed, and between which moments they are due.
+    expected: Cell<Option<(Timetable, u64, u64)>>,
+    last_frame_ns: Cell<u64>,
+    /// From the first step of each client to its whole picture.
+    pictures: RefCell<Histogram>,
+    complete: watch::Sender<usize>,
+}
+
+/// A client of the sample.
+struct Witness {
+    reader: Reader,
+    /// That of its last picture.
+    epoch: String,
+    /// Whether that was a whole one.
+    is_full: bool,
+    /// The last update that was timed of each node.
+    timed: HashMap<usize, u64>,
+    broken: Option<String>,
+}
+
+struct Crowd {
+    common: Rc<Common>,
+    witnesses: Vec<(View, Rc<RefCell<Witness>>)>,
+    clients: JoinSet<()>,
+}
+
+impl Crowd {
+    fn new(job: ClientsJob) -> Self {
+        let encoding = match job.encoding {
+            WireEncoding::Json => Encoding::Json,
+            WireEncoding::Binary => Encoding::Proto,
+        };
+        let common = Common {
+            mesh: Mesh::new(job.nodes, job.seed),
+            job,
+            encoding,
+            buffer: RefCell::new(vec![0; BUFFER_BYTES]),
+            tally: RefCell::default(),
+            expected: Cell::default(),
+            last_frame_ns: Cell::new(now_ns()),
+            pictures: RefCell::default(),
+            complete: watch::Sender::new(0),
+        };
+        Self { common: Rc::new(common), witnesses: Vec::new(), clients: JoinSet::new() }
+    }
+
+    async fn obey(mut self, mut orders: mpsc::Receiver<String>) -> anyhow::Result<()> {
+        while let Some(order) = orders.recv().await {
+            match serde_json::from_str(&order)? {
+                Order::Connect => answer(&self.connect().await?)?,
+                Order::Expect(timetable, from_ns, to_ns) => {
+                    self.common.expected.set(Some((timetable, from_ns, to_ns)));
+                }
+                Order::Count => answer(&*self.common.tally.borrow())?,
+                Order::Rest => answer(&self.rest().await)?,
+                Order::Check(told) => answer(&self.check(told).await?)?,
+                Order::Return(ms) => answer(&self.come_back(Duration::from_millis(ms)).await?)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Connects everybody, a few at a time.
+    async fn connect(&mut self) -> anyhow::Result<Connected> {
+        let common = Rc::clone(&self.common);
+        let job = &common.job;
+        let (clients, sample) = (job.clients, job.sample.min(job.clients));
+        let turns = Arc::new(Semaphore::new(job.at_once));
+        let began = self.common.begin();
+        for number in 0..clients {
+            // Spread evenly over all.
+            let is_sampled = (number + 1) * sample / clients > number * sample / clients;
+            let witness =
+                is_sampled.then(|| Rc::new(RefCell::new(Witness::new(self.common.encoding))));
+            let view = self.common.mesh.view(job.views, job.first + number);
+            self.witnesses.extend(witness.clone().map(|witness| (view, witness)));
+            self.enter(view, witness, &turns);
+        }
+        self.pictures(began, clients).await
+    }
+
+    /// Hangs up everybody; later the sample comes back.
+    async fn come_back(&mut self, away: Duration) -> anyhow::Result<Connected> {
+        self.clients.shutdown().await;
+        sleep(away).await;
+        let turns = Arc::new(Semaphore::new(self.common.job.at_once));
+        let began = self.common.begin();
+        for (view, witness) in self.witnesses.clone() {
+            self.enter(view, Some(witness), &turns);
+        }
+        self.pictures(began, self.witnesses.len()).await
+    }
+
+    fn enter(&mut self, view: View, witness: Option<Rc<RefCell<Witness>>>, turns: &Arc<Semaphore>) {
+        let client = Client {
+            common: Rc::clone(&self.common),
+            view,
+            witness,
+            rest: Rest::default(),
+            picture: None,
+            pongs: Vec::new(),
+        };
+        self.clients.spawn_local(client.live(Arc::clone(turns)));
+    }
+
+    /// Waits until everybody has a picture.
+    async fn pictures(&self, began: (u64, u64), clients: usize) -> anyhow::Result<Connected> {
+        let mut complete = self.common.complete.subscribe();
+        let everybody = complete.wait_for(|complete| *complete >= clients);
+        match timeout(PATIENCE, everybody).await {
+            Ok(Ok(_)) => {}
+            _ => bail!(
+                "only {} of {clients} clients got a picture, {} were hung up on",
+                *self.common.complete.borrow(),
+                self.common.tally.borrow().lost
+            ),
+        }
+        let full = self.witnesses.iter().filter(|(_, witness)| witness.borrow().is_full).count();
+        Ok(Connected {
+            elapsed_ns: now_ns() - began.0,
+            each: self.common.pictures.borrow().clone(),
+            full,
+            bytes: self.common.tally.borrow().bytes - began.1,
+        })
+    }
+
+    /// Waits until nothing comes any more.
+    async fn rest(&self) -> bool {
+        let quiet = async {
+            loop {
+                let silent_ns = now_ns().saturating_sub(self.common.last_frame_ns.get());
+                let left = QUIET.saturating_sub(Duration::from_nanos(silent_ns));
+                if left.is_zero() {
+                    return;
+                }
+                sleep(left).await;
+            }
+        };
+        timeout(PATIENCE / 5, quiet).await.is_ok()
+    }
+
+    async fn check(&self, told: Option<(Timetable, u64)>) -> anyhow::Result<Checked> {
+        let Common { job, mesh, .. } = &*self.common;
+        let shows_places = job.types.is_empty() || job.types.iter().any(|kind| kind == "position");
+        let published = if shows_places { published(mesh, told) } else { Vec::new() };
+        let mut checked =
+            Checked { clients: self.witnesses.len(), nodes: 0, diverged: 0, examples: Vec::new() };
+        for (view, witness) in &self.witnesses {
+            let truth = told_anew(&job.door, view, &job.types).await?;
+            let witness = witness.borrow();
+            let held = witness.reader.held();
+            checked.nodes += held.len();
+            let mut wrong: Vec<_> = witness.broken.iter().cloned().collect();
+            wrong.extend(differences(held, &truth));
+            wrong.extend(misplaced(held, &published, view));
+            checked.diverged += usize::from(!wrong.is_empty());
+            wrong.truncate(TOLD);
+            checked.examples.append(&mut wrong);
+        }
+        checked.examples.truncate(10);
+        Ok(checked)
+    }
+}
+
+impl Witness {
+    fn new(encoding: Encoding) -> Self {
+        Self {
+            reader: Reader::new(encoding),
+            epoch: String::new(),
+            is_full: false,
+            timed: HashMap::new(),
+            broken: None,
+        }
+    }
+
+    /// Where it left off, if it has been here before.
+    fn cursor(&self) -> Option<(String, u64)> {
+        Some((self.epoch.clone(), self.reader.revision()?))
+    }
+}
+
+/// One client.
+struct Client {
+    common: Rc<Common>,
+    view: View,
+    witness: Option<Rc<RefCell<Witness>>>,
+    rest: Rest,
+    /// From its first step until its picture is whole: when that was, and its turn to connect.
+    picture: Option<(u64, OwnedSemaphorePermit)>,
+    pongs: Vec<u8>,
+}
+
+impl Client {
+    async fn live(mut self, at_once: Arc<Semaphore>) {
+        let Err(error) = self.watch(at_once).await;
+        let common = Rc::clone(&self.common);
+        let first = common.tally.borrow().lost == 0;
+        common.tally.borrow_mut().lost += 1;
+        if first {
+            tracing::warn!("a client was lost: {error:#}");
+        }
+    }
+
+    async fn watch(&mut self, at_once: Arc<Semaphore>) -> anyhow::Result<std::convert::Infallible> {
+        let turn = at_once.acquire_owned().await?;
+        self.picture = Some((now_ns(), turn));
+        let common = Rc::clone(&self.common);
+        let (stream, bytes) = open(&common.job.door, common.job.encoding).await?;
+        let cursor = self.witness.as_ref().and_then(|witness| witness.borrow().cursor());
+        let resume = cursor.as_ref().map(|(epoch, revision)| (epoch.as_str(), *revision));
+        subscribe(&stream, &self.view, &common.job.types, resume).await?;
+        self.take(&bytes)?;
+        loop {
+            self.read(&stream).await?;
+            if !self.pongs.is_empty() {
+                send(&stream, &std::mem::take(&mut self.pongs)).await?;
+            }
+        }
+    }
+
+    async fn read(&mut self, stream: &TcpStream) -> anyhow::Result<()> {
+        stream.readable().await?;
+        let common = Rc::clone(&self.common);
+        let mut buffer = common.buffer.borrow_mut();
+        match stream.try_read(&mut buffer) {
+            Ok(0) => bail!("the server closed the connection"),
+            Ok(read) => self.take(&buffer[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let Self { common, witness, rest, picture, pongs, .. } = self;
+        rest.take(bytes, |came| {
+            match came {
+                Came::Message(message) => {
+                    let now_ns = now_ns();
+                    common.last_frame_ns.set(now_ns);
+                    let glance = Glance::at(common.encoding, message);
+                    common.tally.borrow_mut().count(message, &glance);
+                    if let Some(witness) = witness {
+                        common.hear(&mut witness.borrow_mut(), message, now_ns);
+                    }
+                    if glance == (Glance::Snapshot { more: false })
+                        && let Some((began_ns, _turn)) = picture.take()
+                    {
+                        common.pictures.borrow_mut().record((now_ns - began_ns) / 1000);
+                        common.complete.send_modify(|complete| *complete += 1);
+                    }
+                }
+                Came::Ping(content) => {
+                    common.tally.borrow_mut().pings += 1;
+                    pongs.extend(masked(0xa, content));
+                }
+                Came::Pong => {}
+                Came::Close(code) => bail!("the server hung up with code {code}"),
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Common {
+    /// Forgets the pictures of before. Answers the time, and how many bytes there were before it.
+    fn begin(&self) -> (u64, u64) {
+        self.complete.send_replace(0);
+        *self.pictures.borrow_mut() = Histogram::default();
+        (now_ns(), self.tally.borrow().bytes)
+    }
+
+    /// A client of the sample hears a message.
+    fn hear(&self, witness: &mut Witness, message: &[u8], now_ns: u64) {
+        let heard = match witness.reader.read(message) {
+            Ok(heard) => heard,
+            Err(broken) => {
+                witness.broken.get_or_insert_with(|| broken.to_string());
+                return;
+            }
+        };
+        if heard["type"] == "snapshot" {
+            heard["epoch"].as_str().unwrap_or_default().clone_into(&mut witness.epoch);
+            witness.is_full = heard["full"] == true;
+        }
+        let Some((timetable, from_ns, to_ns)) = self.expected.get() else { return };
+        let (records, position): (_, fn(&Value) -> &Value) = match heard["type"].as_str() {
+            Some("position_update") => (&heard["positions"], |record| record),
+            Some("node_enter") => (&heard["nodes"], |record| &record["position"]),
+            _ => return,
+        };
+        for record in records.as_array().into_iter().flatten() {
+            let Some(node) = record["id"].as_str().and_then(|id| self.node(id)) else { continue };
+            let Some(place) = place_of(position(record)) else { continue };
+            let Some(update) = timetable.update_at(node, place, now_ns) else { continue };
+            // One that comes again, as when the node leaves and enters, is late for no reason.
+            if witness.timed.insert(node, update) != Some(update) {
+                let due_ns = timetable.due_ns(update);
+                if (from_ns..to_ns).contains(&due_ns) {
+                    let late_ns = now_ns.saturating_sub(due_ns);
+                    self.tally.borrow_mut().latency.record(late_ns / 1000);
+                }
+            }
+        }
+    }
+
+    fn node(&self, id: &str) -> Option<usize> {
+        let number = u32::from_str_radix(id.strip_prefix('!')?, 16).ok()?;
+        self.mesh.node(number)
+    }
+}
