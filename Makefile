@@ -13,7 +13,7 @@ PORT ?= 8080
 # How long `make fuzz` runs each target, in seconds.
 TIME ?= 180
 
-.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless torture clean
+.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless torture bench clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -82,6 +82,10 @@ simulate: web ## Try the law on a simulated network (SEEDS=10000), or one story 
 torture: web ## Kill geocast over and over under load (KILLS=100 PACKETS=12000), or as before (SEED=17)
 	SEED=$(or $(SEED),$(shell date +%s)) KILLS=$(or $(KILLS),100) PACKETS=$(or $(PACKETS),12000) \
 		cargo test --locked --test house -- kills:: --nocapture --test-threads 1
+
+bench: web ## Measure how fast it is here, and write the table in docs/performance.md
+	@scripts/setup rust node mosquitto
+	scripts/bench
 
 bless: ## Write the generated TypeScript anew
 	cargo test --locked --quiet --lib -- typescript

@@ -9,9 +9,10 @@ use tracing::info;
 use super::{
     Report, Target,
     host::{Host, Start},
-    load::{Checked, ClientsJob, Connected, Job, Order, Published, PublisherJob, Tally},
+    idle::memory_each,
+    load::{Checked, ClientsJob, Job, Order, Published, PublisherJob, Tally},
     mesh::Timetable,
-    usage::{Cpu, Memory, ensure_files, now_ns},
+    usage::{Cpu, ensure_files, now_ns},
     worker::Worker,
 };
 use crate::{
@@ -31,6 +32,12 @@ const BUSY: f64 = 0.9;
 /// A publisher that is later than this is not on time.
 const LATE_MS: f64 = 20.0;
 
+/// A server that waits so much of the time for its core is not alone there.
+const DISTURBED: f64 = 0.05;
+
+/// A server that is done later than this after the last update did not keep up.
+const BEHIND: Duration = Duration::from_secs(2);
+
 /// What was measured.
 struct Measured {
     tally: Tally,
@@ -38,6 +45,8 @@ struct Measured {
     cpu: Option<Cpu>,
     load: Duration,
     published: Published,
+    /// From the last publish to when nothing came any more.
+    caught_up: Duration,
 }
 
 /// Drives a server with clients and updates.
@@ -73,7 +82,6 @@ pub(super) async fn run(
     publisher.hear::<Published>().await?;
     host.rests().await?;
 
-    let before = host.memory()?;
     let sample = match config.check {
         Sample::All => clients,
         Sample::Some(sample) => sample,
@@ -92,10 +100,8 @@ pub(super) async fn run(
     }))
     .await?;
     info!("{clients} clients connect");
-    watchers.ask::<Connected>(&Order::Connect).await?;
+    let memory = memory_each(&host, std::slice::from_mut(&mut watchers), clients).await?;
     watchers.ask::<bool>(&Order::Rest).await?;
-    host.rests().await?;
-    let after = host.memory()?;
 
     info!("measuring for {} s", config.seconds);
     let timetable = Timetable { start_ns: now_ns() + 200_000_000, rate: config.updates, nodes };
@@ -107,8 +113,9 @@ pub(super) async fn run(
     let checked: Checked = watchers.ask(&Order::Check(Some((timetable, updates)))).await?;
 
     tell(&mut report, config, &measured);
-    if let Some((before, after)) = before.zip(after) {
-        tell_memory(&mut report, before, after, clients);
+    if let Some(memory) = memory {
+        report.measured("server memory per client", memory.own_kib, "KiB");
+        report.measured("server RSS per client", memory.resident_kib, "KiB");
     }
     judge(&mut report, &measured, &checked);
     Ok(report)
@@ -148,11 +155,13 @@ async fn measure(
     let load = (speaker.cpu()?.total + watchers.cpu()?.total).saturating_sub(load);
     let after: Tally = watchers.ask(&Order::Count).await?;
     let published = speaker.hear().await?;
+    let last_ns = now_ns();
     watchers.ask::<bool>(&Order::Rest).await?;
     // Those that came late are counted now.
     let latest: Tally = watchers.ask(&Order::Count).await?;
     let tally = Tally { latency: latest.latency, lost: latest.lost, ..after.since(&before) };
-    Ok(Measured { tally, span, cpu, load, published })
+    let caught_up = Duration::from_nanos(latest.last_frame_ns.saturating_sub(last_ns));
+    Ok(Measured { tally, span, cpu, load, published, caught_up })
 }
 
 async fn sleep_until(moment_ns: u64) {
@@ -208,20 +217,25 @@ fn tell(report: &mut Report, config: &config::Fanout, measured: &Measured) {
     report.measured("latency p99.9", ms(0.999), "ms");
     report.measured("latency max", tally.latency.max_us() as f64 / 1000.0, "ms");
     report.measured("latencies measured", tally.latency.count() as f64, "");
+    report.measured("caught up after", measured.caught_up.as_secs_f64(), "s");
     report.measured("load core", measured.load.as_secs_f64() / seconds * 100.0, "% busy");
-}
-
-fn tell_memory(report: &mut Report, before: Memory, after: Memory, clients: usize) {
-    let each = |now: u64, then: u64| (now as f64 - then as f64) / 1024.0 / clients as f64;
-    let own = each(after.own_bytes, before.own_bytes);
-    report.measured("server memory per client", own, "KiB");
-    let resident = each(after.resident_bytes, before.resident_bytes);
-    report.measured("server RSS per client", resident, "KiB");
 }
 
 /// What makes the numbers doubtful, and what must not be.
 fn judge(report: &mut Report, measured: &Measured, checked: &Checked) {
-    let Measured { tally, span, load, published, .. } = measured;
+    let Measured { tally, span, load, published, caught_up, .. } = measured;
+    let waited = measured.cpu.map_or(0.0, |cpu| cpu.waited.as_secs_f64()) / span.as_secs_f64();
+    let ran = measured.cpu.map_or(0.0, |cpu| cpu.total.as_secs_f64()) / span.as_secs_f64();
+    if waited > DISTURBED && ran < BUSY {
+        report.warn(format!(
+            "the server waited {:.0} % of the time for its core: something else runs there, and \
+             makes it late",
+            waited * 100.0
+        ));
+    }
+    if *caught_up > BEHIND {
+        report.warn("the server did not keep up with the updates".to_owned());
+    }
     let busy = load.as_secs_f64() / span.as_secs_f64();
     if busy > BUSY {
         report.warn(format!(

@@ -77,7 +77,6 @@ async fn measure(
     sleep(ALONE).await;
     let alone = host.cpu()?.context(without)?.since(before).total.as_secs_f64();
     let alone = alone / ALONE.as_secs_f64();
-    let memory = host.memory()?.context(without)?;
 
     info!("{clients} clients connect");
     let mut crowds = Vec::new();
@@ -86,7 +85,7 @@ async fn measure(
         if process > 0 && door.address.is_ipv4() {
             door.from = Some(Ipv4Addr::new(127, 0, 0, 1 + process as u8).into());
         }
-        let mut crowd = Worker::start(&Job::Clients(ClientsJob {
+        let crowd = Worker::start(&Job::Clients(ClientsJob {
             door,
             encoding: config.encoding,
             types: Vec::new(),
@@ -99,11 +98,9 @@ async fn measure(
             seed,
         }))
         .await?;
-        crowd.ask::<Connected>(&Order::Connect).await?;
         crowds.push(crowd);
     }
-    host.rests().await?;
-    let held = host.memory()?.context(without)?;
+    let memory = memory_each(&host, &mut crowds, clients).await?.context(without)?;
 
     info!("nothing happens for {} s", config.seconds);
     let (before, began_ns) = (host.cpu()?.context(without)?, now_ns());
@@ -117,11 +114,9 @@ async fn measure(
         lost += tally.lost;
     }
 
-    let kib = |now: u64, then: u64| (now as f64 - then as f64) / 1024.0 / clients as f64;
-    let own = kib(held.own_bytes, memory.own_bytes);
-    report.aimed(format!("{clients} clients: memory each"), own, "KiB", Target::AtMost(4.0));
-    let resident = kib(held.resident_bytes, memory.resident_bytes);
-    report.measured(format!("{clients} clients: RSS each"), resident, "KiB");
+    let name = format!("{clients} clients: memory each");
+    report.aimed(name, memory.own_kib, "KiB", Target::AtMost(4.0));
+    report.measured(format!("{clients} clients: RSS each"), memory.resident_kib, "KiB");
     let each_us = (spent.as_secs_f64() / seconds - alone).max(0.0) * 1e6 / clients as f64;
     let name = format!("{clients} clients: CPU each");
     report.aimed(name, each_us, "µs/s", Target::AtMost(1.0));
@@ -131,4 +126,34 @@ async fn measure(
         report.fail(format!("{lost} of {clients} clients were lost"));
     }
     Ok(())
+}
+
+/// What one client more needs of the server's memory.
+pub(super) struct MemoryEach {
+    pub(super) own_kib: f64,
+    pub(super) resident_kib: f64,
+}
+
+/// Connects all clients of these crowds, a tenth of them first: what those need, and what the
+/// server lets go of meanwhile, is not counted. Nothing where the server's process is not known.
+pub(super) async fn memory_each(
+    host: &Host,
+    crowds: &mut [Worker],
+    clients: usize,
+) -> anyhow::Result<Option<MemoryEach>> {
+    let first = clients / 10;
+    if let (Some(crowd), 1..) = (crowds.first_mut(), first) {
+        crowd.ask::<Connected>(&Order::Connect(first)).await?;
+        host.rests().await?;
+    }
+    let before = host.memory()?;
+    for crowd in crowds {
+        crowd.ask::<Connected>(&Order::Connect(clients)).await?;
+    }
+    host.rests().await?;
+    let each = |now: u64, then: u64| (now as f64 - then as f64) / 1024.0 / (clients - first) as f64;
+    Ok(host.memory()?.zip(before).map(|(now, before)| MemoryEach {
+        own_kib: each(now.own_bytes, before.own_bytes),
+        resident_kib: each(now.resident_bytes, before.resident_bytes),
+    }))
 }

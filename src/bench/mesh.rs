@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_radio_number_names_its_node() {
         let mesh = Mesh::new(20_000, 1);
-        let numbers: HashSet<_> = (0..mesh.len()).map(|node| Mesh::number(node)).collect();
+        let numbers: HashSet<_> = (0..mesh.len()).map(Mesh::number).collect();
         assert_eq!(numbers.len(), mesh.len());
         for node in 0..mesh.len() {
             assert_eq!(mesh.node(Mesh::number(node)), Some(node));

@@ -104,7 +104,7 @@ impl Run<'_> {
     async fn connect(&self, views: Views, clients: usize) -> anyhow::Result<(Connected, f64)> {
         let mut crowd = Worker::start(&self.clients(views, clients, 0)).await?;
         let before = self.spent()?;
-        let connected = crowd.ask(&Order::Connect).await?;
+        let connected = crowd.ask(&Order::Connect(clients)).await?;
         let ms = self.spent()?.since(before).total.as_secs_f64() * 1000.0;
         Ok((connected, ms))
     }
@@ -163,7 +163,7 @@ impl Run<'_> {
         .await?;
         publisher.hear::<Published>().await?;
         let mut crowd = Worker::start(&self.clients(Views::Country, RETURNING, RETURNING)).await?;
-        let first: Connected = crowd.ask(&Order::Connect).await?;
+        let first: Connected = crowd.ask(&Order::Connect(RETURNING)).await?;
         let timetable = Timetable { start_ns: now_ns(), rate: RATE, nodes: self.nodes };
         publisher.tell(&timetable.start_ns).await?;
         info!("{RETURNING} clients are away for {} s", self.config.away);

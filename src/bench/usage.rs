@@ -12,6 +12,8 @@ pub struct Cpu {
     pub total: Duration,
     /// What was spent in the kernel for it; in hundredths of a second.
     pub system: Duration,
+    /// How long it could have run and no core was free.
+    pub waited: Duration,
 }
 
 impl Cpu {
@@ -21,6 +23,7 @@ impl Cpu {
         Self {
             total: self.total.saturating_sub(earlier.total),
             system: self.system.saturating_sub(earlier.system),
+            waited: self.waited.saturating_sub(earlier.waited),
         }
     }
 }
@@ -45,20 +48,22 @@ pub fn cpu_of(process: u32) -> anyhow::Result<Cpu> {
     let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u32>);
     let mut time = || Some(TICK * ticks.next()?.ok()?);
     let (user, system) = time().zip(time()).context("no times in its stat")?;
-    let total = tasks_of(process).unwrap_or(user + system);
-    Ok(Cpu { total, system })
+    let (total, waited) = tasks_of(process).unwrap_or((user + system, Duration::ZERO));
+    Ok(Cpu { total, system, waited })
 }
 
-/// The time that the tasks of a process ran.
-fn tasks_of(process: u32) -> Option<Duration> {
-    let mut total = Duration::ZERO;
+/// The time that the tasks of a process ran, and that they waited for a core.
+fn tasks_of(process: u32) -> Option<(Duration, Duration)> {
+    let (mut ran, mut waited) = (Duration::ZERO, Duration::ZERO);
     for task in fs::read_dir(format!("/proc/{process}/task")).ok()? {
         // A task that has just ended has no file any more.
         let path = task.ok()?.path().join("schedstat");
         let Ok(told) = fs::read_to_string(path) else { continue };
-        total += Duration::from_nanos(told.split_whitespace().next()?.parse().ok()?);
+        let mut ns = told.split_whitespace().map(|ns| ns.parse().map(Duration::from_nanos));
+        ran += ns.next()?.ok()?;
+        waited += ns.next()?.ok()?;
     }
-    (!total.is_zero()).then_some(total)
+    (!ran.is_zero()).then_some((ran, waited))
 }
 
 /// The memory of a process now.
@@ -120,7 +125,9 @@ mod tests {
         let began = now_ns();
         let mut held = vec![1_u8; 50 << 20];
         while cpu_of(std::process::id()).unwrap().since(before).total.is_zero() {
-            held.iter_mut().for_each(|byte| *byte ^= 1);
+            for byte in &mut held {
+                *byte ^= 1;
+            }
         }
         assert!(now_ns() > began);
         let memory = memory_of(std::process::id()).unwrap();

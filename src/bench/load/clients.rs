@@ -105,7 +105,6 @@ struct Common {
     tally: RefCell<Tally>,
     /// Which updates are timed, and between which moments they are due.
     expected: Cell<Option<(Timetable, u64, u64)>>,
-    last_frame_ns: Cell<u64>,
     /// From the first step of each client to its whole picture.
     pictures: RefCell<Histogram>,
     complete: watch::Sender<usize>,
@@ -127,6 +126,8 @@ struct Crowd {
     common: Rc<Common>,
     witnesses: Vec<(View, Rc<RefCell<Witness>>)>,
     clients: JoinSet<()>,
+    /// How many were told to connect.
+    entered: usize,
 }
 
 impl Crowd {
@@ -140,19 +141,18 @@ impl Crowd {
             job,
             encoding,
             buffer: RefCell::new(vec![0; BUFFER_BYTES]),
-            tally: RefCell::default(),
+            tally: RefCell::new(Tally { last_frame_ns: now_ns(), ..Tally::default() }),
             expected: Cell::default(),
-            last_frame_ns: Cell::new(now_ns()),
             pictures: RefCell::default(),
             complete: watch::Sender::new(0),
         };
-        Self { common: Rc::new(common), witnesses: Vec::new(), clients: JoinSet::new() }
+        Self { common: Rc::new(common), witnesses: Vec::new(), clients: JoinSet::new(), entered: 0 }
     }
 
     async fn obey(mut self, mut orders: mpsc::Receiver<String>) -> anyhow::Result<()> {
         while let Some(order) = orders.recv().await {
             match serde_json::from_str(&order)? {
-                Order::Connect => answer(&self.connect().await?)?,
+                Order::Connect(clients) => answer(&self.connect(clients).await?)?,
                 Order::Expect(timetable, from_ns, to_ns) => {
                     self.common.expected.set(Some((timetable, from_ns, to_ns)));
                 }
@@ -165,14 +165,16 @@ impl Crowd {
         Ok(())
     }
 
-    /// Connects everybody, a few at a time.
-    async fn connect(&mut self) -> anyhow::Result<Connected> {
+    /// Connects clients until there are so many, a few at a time.
+    async fn connect(&mut self, most: usize) -> anyhow::Result<Connected> {
         let common = Rc::clone(&self.common);
         let job = &common.job;
         let (clients, sample) = (job.clients, job.sample.min(job.clients));
         let turns = Arc::new(Semaphore::new(job.at_once));
         let began = self.common.begin();
-        for number in 0..clients {
+        let before = self.entered;
+        self.entered = most.min(clients);
+        for number in before..self.entered {
             // Spread evenly over all.
             let is_sampled = (number + 1) * sample / clients > number * sample / clients;
             let witness =
@@ -181,7 +183,7 @@ impl Crowd {
             self.witnesses.extend(witness.clone().map(|witness| (view, witness)));
             self.enter(view, witness, &turns);
         }
-        self.pictures(began, clients).await
+        self.pictures(began, self.entered - before).await
     }
 
     /// Hangs up everybody; later the sample comes back.
@@ -233,7 +235,7 @@ impl Crowd {
     async fn rest(&self) -> bool {
         let quiet = async {
             loop {
-                let silent_ns = now_ns().saturating_sub(self.common.last_frame_ns.get());
+                let silent_ns = now_ns().saturating_sub(self.common.tally.borrow().last_frame_ns);
                 let left = QUIET.saturating_sub(Duration::from_nanos(silent_ns));
                 if left.is_zero() {
                     return;
@@ -341,9 +343,11 @@ impl Client {
             match came {
                 Came::Message(message) => {
                     let now_ns = now_ns();
-                    common.last_frame_ns.set(now_ns);
                     let glance = Glance::at(common.encoding, message);
-                    common.tally.borrow_mut().count(message, &glance);
+                    let mut tally = common.tally.borrow_mut();
+                    tally.last_frame_ns = now_ns;
+                    tally.count(message, &glance);
+                    drop(tally);
                     if let Some(witness) = witness {
                         common.hear(&mut witness.borrow_mut(), message, now_ns);
                     }

@@ -38,8 +38,8 @@ pub(super) enum Job {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Order {
-    /// Connect and subscribe everybody; answered by [`Connected`].
-    Connect,
+    /// Connect and subscribe clients until there are so many; answered by [`Connected`].
+    Connect(usize),
     /// Measure how late the updates of this timetable are, of those that are due between these
     /// moments.
     Expect(Timetable, u64, u64),

@@ -26,6 +26,8 @@ pub(crate) struct Tally {
     pub(crate) pings: u64,
     /// Connections that ended before they should.
     pub(crate) lost: u64,
+    /// When the last frame came.
+    pub(crate) last_frame_ns: u64,
     /// From when an update was due to when a client of the sample had it.
     pub(crate) latency: Histogram,
 }
@@ -44,6 +46,7 @@ impl Tally {
             statuses: self.statuses - earlier.statuses,
             pings: self.pings - earlier.pings,
             lost: self.lost - earlier.lost,
+            last_frame_ns: self.last_frame_ns,
             latency: self.latency.clone(),
         }
     }
