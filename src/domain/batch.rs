@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Filter, Groups, Message, Node, NodeId, Place, Revision, Tile, Zoom};
+use super::{
+    Filter, Groups, Message, MessageTypes, Motion, Node, NodeId, Place, Revision, Tile, Zoom,
+};
 
 /// One node's change within a tick.
 #[derive(Clone, Debug)]
@@ -72,15 +74,25 @@ impl Change {
     pub fn seen_through(&self, filter: &Filter) -> Option<SightKind> {
         let matches =
             |node: &Option<Arc<Node>>| node.as_ref().is_some_and(|node| filter.matches(node));
-        match (matches(&self.before), matches(&self.after)) {
+        self.seen_in(matches(&self.before), matches(&self.after), filter.types)
+    }
+
+    /// The same for one who wants these types, where it is known whether the filter held the node
+    /// `before`, and holds it `after`.
+    pub fn seen_in(&self, before: bool, after: bool, types: MessageTypes) -> Option<SightKind> {
+        match (before, after) {
             (true, true) if self.renewed => Some(SightKind::Enter),
-            (true, true) => {
-                self.groups.intersects(filter.types.groups()).then_some(SightKind::Update)
-            }
+            (true, true) => self.groups.intersects(types.groups()).then_some(SightKind::Update),
             (false, true) => Some(SightKind::Enter),
             (true, false) => Some(SightKind::Leave),
             (false, false) => None,
         }
+    }
+
+    /// Where the node was and is.
+    pub fn motion(&self) -> Motion {
+        let place = |node: &Option<Arc<Node>>| Some(node.as_deref()?.position.as_ref()?.place);
+        Motion { before: place(&self.before), after: place(&self.after) }
     }
 }
 

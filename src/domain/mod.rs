@@ -5,6 +5,7 @@
 mod batch;
 mod filter;
 mod geo;
+mod join;
 mod node;
 mod packet;
 mod patch;
@@ -16,6 +17,7 @@ mod world;
 pub use batch::{Batch, Change, Sight, SightKind, Spoken, TouchedCell};
 pub use filter::{Filter, MessageTypes};
 pub use geo::{Area, Bounds, InvalidBounds, OffTheGlobe, Place};
+pub use join::{Motion, Pair, Span, States, Viewports, Way};
 pub use node::{Groups, Info, InvalidNodeId, Link, Links, Network, Node, NodeId, Position, Status};
 pub use packet::{
     Filed, LinkObservation, LinkSource, PACKET_WINDOW, Packet, PacketKey, Reception, Report,
