@@ -79,9 +79,10 @@ fn encoded(batches: &[Batch], encoding: Encoding) -> (usize, Duration) {
     let begun = Instant::now();
     let frames = batches.iter().flat_map(|batch| {
         let sights = (0..).take(batch.changes.len());
-        let sights = sights.map(|change| Sight { change, kind: SightKind::Update }).collect();
+        let sights: Vec<_> =
+            sights.map(|change| Sight { change, kind: SightKind::Update }).collect();
         let types = MessageTypes::POSITION;
-        let view = View { encoding, types, sights, messages: Vec::new(), cells: Vec::new() };
+        let view = View { encoding, types, sights: &sights, messages: &[], cells: &[] };
         encoder.encode(batch, &view).to_vec()
     });
     (frames.map(|frame| frame.bytes.len()).sum(), begun.elapsed())

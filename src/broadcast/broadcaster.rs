@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use rustc_hash::FxHashMap;
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -15,8 +14,9 @@ use tokio::{
 use super::{
     COMMANDS, Command, Committed, Content, Cursor, Delivery, Encoder, LiveMap, Metrics, Picture,
     Subscriber, ViewerId,
-    client::{Client, Request},
-    viewports::Viewports,
+    audiences::Audiences,
+    client::{Clients, Request},
+    notes::Notes,
 };
 use crate::domain::{Clock, Continuation, Filter, Revision, World};
 
@@ -40,8 +40,9 @@ pub struct Broadcaster<E> {
     pub(super) sealed: Revision,
     /// When that was.
     pub(super) sealed_at: Instant,
-    pub(super) clients: FxHashMap<ViewerId, Client>,
-    pub(super) viewports: Viewports,
+    pub(super) clients: Clients,
+    pub(super) audiences: Audiences,
+    pub(super) notes: Notes,
     /// Clients with a request that waits for the tick.
     pub(super) waiting: BTreeSet<ViewerId>,
     pub(super) encoder: E,
@@ -75,8 +76,9 @@ impl<E: Encoder> Broadcaster<E> {
             world,
             sealed,
             sealed_at: Instant::now(),
-            clients: FxHashMap::default(),
-            viewports: Viewports::default(),
+            clients: Clients::default(),
+            audiences: Audiences::default(),
+            notes: Notes::default(),
             waiting: BTreeSet::new(),
             encoder,
             metrics,
@@ -113,8 +115,8 @@ impl<E: Encoder> Broadcaster<E> {
             }
         }
         self.tick();
-        for mailbox in self.clients.values().filter_map(|client| client.mailbox.upgrade()) {
-            mailbox.close();
+        for (_, client) in self.clients.iter() {
+            client.mailbox.close();
         }
         self.world.continuation(&self.settings.epoch)
     }
@@ -130,28 +132,27 @@ impl<E: Encoder> Broadcaster<E> {
     fn keep_house(&mut self) {
         let now = self.clock.now();
         self.world.pass_time(now);
-        self.world.age_cells(|zoom| self.viewports.counts_at(zoom), now);
+        self.world.age_cells(|zoom| self.audiences.counts_at(zoom), now);
         // What was no news is told of by no tick.
         if !self.world.has_pending() {
             self.commits.clear();
         }
         self.count_nodes();
-        let gone: Vec<_> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.mailbox.strong_count() == 0)
-            .map(|(viewer, _)| *viewer)
-            .collect();
-        for viewer in gone {
+        for viewer in self.clients.gone() {
             self.drop_filter(viewer);
-            self.clients.remove(&viewer);
+            self.clients.remove(viewer);
+        }
+        // After a quiet time, what a large tick needed is given back.
+        if self.last_tick.is_none_or(|last| last.elapsed() >= HOUSEKEEPING) {
+            self.notes = Notes::default();
+            self.audiences.shrink();
         }
     }
 
     fn obey(&mut self, command: Command) {
         match command {
             Command::Join { viewer, encoding, mailbox } => {
-                self.clients.insert(viewer, Client::new(mailbox, encoding));
+                self.clients.insert(viewer, mailbox, encoding);
             }
             Command::Subscribe { viewer, filter, resume } => {
                 self.ask(viewer, Request::Subscribe { filter, resume });
@@ -159,7 +160,7 @@ impl<E: Encoder> Broadcaster<E> {
             Command::Snapshot { viewer } => self.ask(viewer, Request::Snapshot),
             Command::Unsubscribe { viewer } => {
                 self.drop_filter(viewer);
-                if let Some(client) = self.clients.get_mut(&viewer) {
+                if let Some(client) = self.clients.get_mut(viewer) {
                     client.request = None;
                     client.behind = None;
                 }
@@ -173,16 +174,16 @@ impl<E: Encoder> Broadcaster<E> {
     }
 
     fn subscribers(&self) -> Vec<Subscriber> {
-        let clients = self.clients.iter().map(|(&viewer, client)| Subscriber {
+        let clients = self.clients.iter().map(|(viewer, client)| Subscriber {
             viewer,
-            filter: client.filter.clone(),
+            filter: self.audiences.filter(client.seat).cloned(),
             lag_revisions: client.behind.map_or(0, |held| self.sealed.0.saturating_sub(held.0)),
         });
         clients.collect()
     }
 
     fn ask(&mut self, viewer: ViewerId, request: Request) {
-        let Some(client) = self.clients.get_mut(&viewer) else { return };
+        let Some(client) = self.clients.get_mut(viewer) else { return };
         match (request, client.request.take()) {
             // A snapshot is among what was asked for, so the one answer is a full one.
             (Request::Snapshot, Some(Request::Subscribe { filter, .. }))
@@ -207,14 +208,14 @@ impl<E: Encoder> Broadcaster<E> {
 
     /// Gives a client what it asked for, or what it missed, if its socket is ready for more.
     pub(super) fn serve(&mut self, viewer: ViewerId) {
-        let Some(client) = self.clients.get_mut(&viewer) else { return };
-        let Some(mailbox) = client.mailbox.upgrade() else { return };
+        let Some(client) = self.clients.get_mut(viewer) else { return };
+        let mailbox = Arc::clone(&client.mailbox);
         if (client.request.is_none() && client.behind.is_none()) || !mailbox.is_free() {
             return;
         }
         let cursor = client.behind.take().unwrap_or(self.sealed);
         let request = client.request.take();
-        let held = client.filter.clone();
+        let held = self.audiences.filter(client.seat).cloned();
         let content = match (request, held) {
             (Some(Request::Subscribe { filter, resume }), held) => {
                 if let Some(zoom) = filter.cells {
@@ -293,19 +294,21 @@ impl<E: Encoder> Broadcaster<E> {
 
     fn set_filter(&mut self, viewer: ViewerId, filter: Filter) {
         self.drop_filter(viewer);
-        if let Some(client) = self.clients.get_mut(&viewer) {
-            self.viewports.insert(viewer, &filter);
-            client.filter = Some(filter);
+        let Some(slot) = self.clients.slot(viewer) else { return };
+        if let Some(client) = self.clients.at_mut(slot) {
+            client.seat = Some(self.audiences.join(filter, client.encoding, slot));
             self.metrics.subscriptions.inc();
         }
     }
 
     fn drop_filter(&mut self, viewer: ViewerId) {
-        if let Some(filter) = self.clients.get_mut(&viewer).and_then(|client| client.filter.take())
-        {
-            self.viewports.remove(viewer, &filter);
-            self.metrics.subscriptions.dec();
+        let client = self.clients.get_mut(viewer);
+        let Some(seat) = client.and_then(|client| client.seat.take()) else { return };
+        let moved = self.audiences.leave(seat).and_then(|slot| self.clients.at_mut(slot));
+        if let Some(moved) = moved {
+            moved.seat = Some(seat);
         }
+        self.metrics.subscriptions.dec();
     }
 
     /// Counts nodes that one client is told enter and leave.

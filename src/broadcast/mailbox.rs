@@ -1,8 +1,10 @@
 //! The hand-over to one client: room for one delivery, and a note that more is owed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
 
 use super::Delivery;
 
@@ -11,8 +13,6 @@ use super::Delivery;
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     slot: Mutex<Slot>,
-    /// Wakes the client's task: a delivery has come, or the last one has.
-    arrived: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ struct Slot {
     /// Something could not be handed over while the slot was occupied.
     owed: bool,
     closed: bool,
+    /// The client's task, if it waits: a delivery has come, or the last one has.
+    waiting: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -43,26 +45,32 @@ impl Mailbox {
 
     /// Hands over a delivery. Only the broadcaster does, after [`Mailbox::is_free`].
     pub(super) fn put(&self, delivery: Delivery) {
-        self.lock().state = State::Waiting(delivery);
-        self.arrived.notify_one();
+        let waiting = {
+            let mut slot = self.lock();
+            slot.state = State::Waiting(delivery);
+            slot.waiting.take()
+        };
+        waiting.inspect(Waker::wake_by_ref);
     }
 
-    /// Waits for the next delivery; none when there will be no more.
+    /// Waits for the next delivery; none when there will be no more. One task may.
     pub(super) async fn take(&self) -> Option<Delivery> {
-        loop {
-            let arrived = self.arrived.notified();
-            {
-                let mut slot = self.lock();
-                match std::mem::replace(&mut slot.state, State::Writing) {
-                    State::Waiting(delivery) => return Some(delivery),
-                    held => slot.state = held,
-                }
-                if slot.closed {
-                    return None;
-                }
+        poll_fn(|cx| {
+            let mut slot = self.lock();
+            match std::mem::replace(&mut slot.state, State::Writing) {
+                State::Waiting(delivery) => return Poll::Ready(Some(delivery)),
+                held => slot.state = held,
             }
-            arrived.await;
-        }
+            if slot.closed {
+                return Poll::Ready(None);
+            }
+            match &mut slot.waiting {
+                Some(waiting) => waiting.clone_from(cx.waker()),
+                waiting => *waiting = Some(cx.waker().clone()),
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Frees the slot; says whether something is owed since.
@@ -76,8 +84,17 @@ impl Mailbox {
 
     /// There will be no more after the one that may be waiting.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.arrived.notify_one();
+        let waiting = {
+            let mut slot = self.lock();
+            slot.closed = true;
+            slot.waiting.take()
+        };
+        waiting.inspect(Waker::wake_by_ref);
+    }
+
+    /// Whether only the broadcaster holds it: its client is gone.
+    pub(super) fn is_abandoned(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
     }
 
     /// A panic while the lock is held is not possible; if one were, the slot is still whole.

@@ -1,11 +1,12 @@
 //! Broadcast: the one owner of the world, and the handle that everybody else asks.
 
+mod audiences;
 mod broadcaster;
 mod client;
 mod mailbox;
 mod metrics;
+mod notes;
 mod tick;
-mod viewports;
 
 use std::sync::{
     Arc,
@@ -62,19 +63,19 @@ pub enum Encoding {
     Proto,
 }
 
-/// What one client sees of a batch. Clients with equal views share their frames.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct View {
+/// What a client sees of a batch. Clients with equal views share their frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct View<'a> {
     /// How the frames are written.
     pub encoding: Encoding,
     /// The groups that the client asked for.
     pub types: MessageTypes,
-    /// The changes that it sees, in the order of the batch.
-    pub sights: Vec<Sight>,
+    /// The changes that it sees, each once.
+    pub sights: &'a [Sight],
     /// Indices in [`Batch::messages`] of what it hears.
-    pub messages: Vec<u32>,
+    pub messages: &'a [u32],
     /// The cells that have other counts now.
-    pub cells: Vec<CellCount>,
+    pub cells: &'a [CellCount],
 }
 
 /// One message, written out.
@@ -89,7 +90,7 @@ pub struct Frame {
 /// Turns what a tick says into frames. The room that speaks to clients brings one.
 pub trait Encoder: Send + 'static {
     /// The frames that take a client with this view from the batch before to `batch`.
-    fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Frame]>;
+    fn encode(&mut self, batch: &Batch, view: &View<'_>) -> Arc<[Frame]>;
 }
 
 /// Where a client says that it left off.
@@ -159,7 +160,7 @@ pub struct Subscriber {
 type ViewerId = u64;
 
 enum Command {
-    Join { viewer: ViewerId, encoding: Encoding, mailbox: std::sync::Weak<Mailbox> },
+    Join { viewer: ViewerId, encoding: Encoding, mailbox: Arc<Mailbox> },
     Subscribe { viewer: ViewerId, filter: Filter, resume: Option<Cursor> },
     Unsubscribe { viewer: ViewerId },
     Snapshot { viewer: ViewerId },
@@ -219,7 +220,7 @@ impl LiveMap {
     pub async fn join(&self, encoding: Encoding) -> Result<Viewer, Stopped> {
         let viewer = self.next_viewer.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
-        let place = Arc::downgrade(&mailbox);
+        let place = Arc::clone(&mailbox);
         self.send(Command::Join { viewer, encoding, mailbox: place }).await?;
         Ok(Viewer { id: viewer, mailbox, map: self.clone() })
     }

@@ -80,6 +80,9 @@ impl Change {
     /// The same for one who wants these types, where it is known whether the filter held the node
     /// `before`, and holds it `after`.
     pub fn seen_in(&self, before: bool, after: bool, types: MessageTypes) -> Option<SightKind> {
+        if types.groups().is_empty() {
+            return None;
+        }
         match (before, after) {
             (true, true) if self.renewed => Some(SightKind::Enter),
             (true, true) => self.groups.intersects(types.groups()).then_some(SightKind::Update),

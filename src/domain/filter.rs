@@ -45,7 +45,7 @@ impl MessageTypes {
 }
 
 /// A client's filter. Every part given must match.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Only nodes whose place lies within. A node without a position matches no bounds.
     pub bounds: Option<Area>,
@@ -118,7 +118,8 @@ impl Filter {
             })
     }
 
-    pub(super) fn picks(&self, id: &NodeId) -> bool {
+    /// Whether this is one of the nodes that are wanted wherever they are.
+    pub fn picks(&self, id: &NodeId) -> bool {
         self.also_ids.binary_search(id).is_ok()
     }
 

@@ -1,6 +1,9 @@
 //! Places and rectangles on Earth. What is built here is valid, so nobody checks again.
 
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use thiserror::Error;
 
@@ -101,6 +104,8 @@ impl Bounds {
         if south > north {
             return Err(InvalidBounds::UpsideDown);
         }
+        // Adding zero takes the sign from zero: what is equal has the same bits.
+        let [north, south, east, west] = [north, south, east, west].map(|edge| edge + 0.0);
         Ok(Self { north, south, east, west })
     }
 
@@ -168,8 +173,17 @@ fn nearest_unit(degrees: f64) -> i32 {
     unit
 }
 
+// No edge is NaN.
+impl Eq for Bounds {}
+
+impl Hash for Bounds {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.edges().map(f64::to_bits).hash(state);
+    }
+}
+
 /// One or more rectangles; a place has to be in any one of them. Cloning is cheap.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Area(Arc<[Bounds]>);
 
 impl Area {

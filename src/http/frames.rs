@@ -35,7 +35,7 @@ pub struct TickEncoder {
 }
 
 impl Encoder for TickEncoder {
-    fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Frame]> {
+    fn encode(&mut self, batch: &Batch, view: &View<'_>) -> Arc<[Frame]> {
         match view.encoding {
             Encoding::Json => self.json.encode(batch, view),
             Encoding::Proto => self.proto.encode(batch, view),
@@ -130,9 +130,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn new(batch: &Batch, view: &View) -> Self {
+    pub(super) fn new(batch: &Batch, view: &View<'_>) -> Self {
         let mut seen = Self::default();
-        for sight in &view.sights {
+        for sight in view.sights {
             match sight.kind {
                 SightKind::Enter => seen.enter.push(sight.change),
                 SightKind::Leave => seen.leave.push(sight.change),
@@ -158,7 +158,7 @@ impl Seen {
         }
     }
 
-    pub(super) fn plan(&self, view: &View) -> Plan {
+    pub(super) fn plan(&self, view: &View<'_>) -> Plan {
         Plan::new([
             (Kind::Messages, view.messages.len()),
             (Kind::Status, self.status.len()),

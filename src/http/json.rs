@@ -46,7 +46,7 @@ pub(super) struct JsonTicks {
 
 impl JsonTicks {
     /// The frames of a tick for those with this view.
-    pub(super) fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Frame]> {
+    pub(super) fn encode(&mut self, batch: &Batch, view: &View<'_>) -> Arc<[Frame]> {
         if self.revision != Some(batch.revision) {
             self.revision = Some(batch.revision);
             self.fragments.clear();

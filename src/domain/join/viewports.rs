@@ -87,6 +87,11 @@ impl Viewports {
         }
     }
 
+    /// Whether nobody looks anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.looks.is_empty()
+    }
+
     /// Calls `visit` for everybody who looks at `place`; several times for those who do through
     /// several rectangles.
     pub fn at(&self, place: Place, mut visit: impl FnMut(u32)) {

@@ -75,7 +75,7 @@ pub(in crate::http) struct ProtoTicks {
 
 impl ProtoTicks {
     /// The frames of a tick for those with this view.
-    pub(in crate::http) fn encode(&mut self, batch: &Batch, view: &View) -> Arc<[Frame]> {
+    pub(in crate::http) fn encode(&mut self, batch: &Batch, view: &View<'_>) -> Arc<[Frame]> {
         if self.revision != Some(batch.revision) {
             self.revision = Some(batch.revision);
             self.fragments.clear();

@@ -134,8 +134,12 @@ fn story() -> Vec<Vec<Patch>> {
     ]
 }
 
-fn view(encoding: Encoding, sights: Vec<Sight>, messages: usize, cells: Vec<CellCount>) -> View {
-    let messages = (0..).take(messages).collect();
+fn view<'a>(
+    encoding: Encoding,
+    sights: &'a [Sight],
+    messages: &'a [u32],
+    cells: &'a [CellCount],
+) -> View<'a> {
     View { encoding, types: MessageTypes::ALL, sights, messages, cells }
 }
 
@@ -191,7 +195,9 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
         let sights = (0..).zip(&batch.changes).filter_map(|(change, changed)| {
             Some(Sight { change, kind: changed.seen_through(&all)? })
         });
-        let view = view(encoding, sights.collect(), batch.messages.len(), Vec::new());
+        let sights: Vec<_> = sights.collect();
+        let messages: Vec<_> = (0..).take(batch.messages.len()).collect();
+        let view = view(encoding, &sights, &messages, &[]);
         deliver(batch.revision, Content::Tick(encoder.encode(&batch, &view)));
     }
     let before = world.revision();
@@ -220,7 +226,7 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
     deliver(world.revision(), Content::Picture(counted));
     world.apply(&patch(1, 9), NOW);
     let batch = world.seal().unwrap();
-    let view = view(encoding, Vec::new(), 0, cells);
+    let view = view(encoding, &[], &[], &cells);
     deliver(batch.revision, Content::Tick(encoder.encode(&batch, &view)));
     deliver(Revision(1 << 50), Content::Picture(picture(&World::new(lifetimes), false)));
     written
