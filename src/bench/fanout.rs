@@ -60,7 +60,7 @@ pub(super) async fn run(
     let mut report = super::report("fanout", seed);
     ensure_files(clients)?;
     let start =
-        Start { other: Some(&config.under_test), database: None, clients, needs_broker: true };
+        Start { other: Some(&config.under_test), database_url: None, clients, needs_broker: true };
     let host = Host::start(start).await?;
     describe(&mut report, config, &host);
 

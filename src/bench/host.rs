@@ -52,7 +52,7 @@ pub(super) struct Start<'a> {
     /// Which one, if another than this program.
     pub(super) other: Option<&'a UnderTest>,
     /// Its database, if there is one already.
-    pub(super) database: Option<&'a Path>,
+    pub(super) database_url: Option<&'a str>,
     /// Clients that will come.
     pub(super) clients: usize,
     /// Whether somebody will publish.
@@ -91,12 +91,11 @@ impl Host {
             };
             return Ok(host);
         }
-        let database = start.database.map(Path::to_owned);
-        let database = database.unwrap_or_else(|| folder.path().join("geocast.db"));
+        let own = format!("sqlite:{}", folder.path().join("geocast.db").display());
         let mut serve = this_program()?;
         serve.args(["serve", "--listen", "127.0.0.1:0", "--broker-listen", "127.0.0.1:0"]);
         serve.args(["--max-connections", &(start.clients + 1000).to_string()]);
-        serve.arg("--database-url").arg(format!("sqlite:{}", database.display()));
+        serve.args(["--database-url", start.database_url.unwrap_or(&own)]);
         if let Some(broker) = broker {
             serve.args(["--mqtt-url", &format!("mqtt://{broker}")]);
         }
@@ -136,6 +135,11 @@ impl Host {
         report.parameter("serverOn", server_on);
         report.parameter("loadOn", on(LOAD_CORE));
         report.parameter("broker", self.broker_name);
+    }
+
+    /// The process of the server, if it is known.
+    pub(super) fn process(&self) -> Option<u32> {
+        self.server
     }
 
     /// What the server has spent; nothing if its process is not known.

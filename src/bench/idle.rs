@@ -49,7 +49,8 @@ async fn measure(
 ) -> anyhow::Result<()> {
     ensure_files(clients)?;
     let other = Some(&config.under_test);
-    let host = Host::start(Start { other, database: None, clients, needs_broker: true }).await?;
+    let host =
+        Host::start(Start { other, database_url: None, clients, needs_broker: true }).await?;
     if is_first {
         host.describe(report);
         report.parameter("views", serde_json::json!(config.views));

@@ -24,6 +24,7 @@ mod fanout;
 mod histogram;
 mod host;
 mod idle;
+mod ingest;
 mod load;
 pub mod machine;
 mod mesh;
@@ -45,6 +46,7 @@ pub async fn run(
     let (seed, json) = (config.seed, config.json);
     let measure = async {
         match config.benchmark {
+            Benchmark::Ingest(ingest) => ingest::run(&ingest, seed, &clock).await,
             Benchmark::Fanout(fanout) => fanout::run(&fanout, seed, &clock).await,
             Benchmark::Snapshot(snapshot) => snapshot::run(&snapshot, seed, &clock).await,
             Benchmark::Idle(idle) => idle::run(&idle, seed, &clock).await,

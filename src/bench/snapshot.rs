@@ -1,12 +1,6 @@
 //! Snapshot: what the whole picture costs, to one client and to a thousand, anew and after a pause.
 
-use std::{
-    fs::File,
-    io::BufWriter,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs::File, io::BufWriter, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
@@ -55,8 +49,8 @@ pub(super) async fn run(
         let database = filled(&folder, &Mesh::new(nodes, seed), start).await?;
         let clients = config.storm as usize + FURTHER + RETURNING;
         let other = None;
-        let database = Some(database.as_path());
-        let host = Host::start(Start { other, database, clients, needs_broker: true }).await?;
+        let database_url = Some(database.as_str());
+        let host = Host::start(Start { other, database_url, clients, needs_broker: true }).await?;
         host.rests().await?;
         if at == 0 {
             host.describe(&mut report);
@@ -192,13 +186,13 @@ impl Run<'_> {
 }
 
 /// A database in which every node has said who and where it is.
-async fn filled(folder: &TempDir, mesh: &Mesh, start: u32) -> anyhow::Result<PathBuf> {
+async fn filled(folder: &TempDir, mesh: &Mesh, start: u32) -> anyhow::Result<String> {
     let recording = folder.path().join("mesh.mpk");
     record(&recording, mesh, start - 60)?;
-    let database = folder.path().join("geocast.db");
+    let database = format!("sqlite:{}", folder.path().join("geocast.db").display());
     let mut import = this_program()?;
     import.args(["--log", "warn", "import"]).arg(&recording);
-    import.arg("--database-url").arg(format!("sqlite:{}", database.display()));
+    import.args(["--database-url", &database]);
     let done = import.stdout(Stdio::null()).kill_on_drop(true).status().await?;
     ensure!(done.success(), "the database could not be filled");
     Ok(database)

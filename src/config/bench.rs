@@ -1,5 +1,7 @@
 //! Settings of the benchmarks.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -25,12 +27,45 @@ pub struct Bench {
 /// What can be measured.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Benchmark {
+    /// Messages on their way from the broker to the disk: what each costs, stage by stage.
+    Ingest(Ingest),
     /// Many clients, many updates: what each costs the server, and how late it comes.
     Fanout(Fanout),
     /// The whole picture: what it costs to send, to one and to a thousand, anew and after a pause.
     Snapshot(Snapshot),
     /// Clients that watch while nothing happens: what each costs to have.
     Idle(Idle),
+}
+
+/// Settings of `geocast bench ingest`.
+#[derive(Args, Clone, Debug)]
+pub struct Ingest {
+    /// How many messages gateways publish.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub publishes: u32,
+
+    /// How many nodes speak.
+    #[arg(long, value_name = "COUNT", default_value_t = 5000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub nodes: u32,
+
+    /// How many gateways publish a copy of each packet, on average: 1 to 3.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2.3, value_parser = values::copies)]
+    pub copies: f64,
+
+    /// Publish what is in this recording instead.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["publishes", "nodes", "copies"])]
+    pub recording: Option<PathBuf>,
+
+    /// An empty database to store in, which one run fills: with --direct what storing costs alone
+    /// is measured, without it the whole way. If not given, both are, in new SQLite files.
+    #[arg(long, value_name = "URL", value_parser = values::database_url)]
+    pub database_url: Option<Secret<String>>,
+
+    /// Without a broker and a server: decode and store in this process.
+    #[arg(long)]
+    pub direct: bool,
 }
 
 /// What the views of clients are drawn from.

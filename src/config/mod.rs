@@ -22,7 +22,7 @@ use clap::{
 use url::Url;
 
 pub use bench::{
-    Bench, Benchmark, Connections, Crowd, Fanout, Idle, Sample, Snapshot, UnderTest, Views,
+    Bench, Benchmark, Connections, Crowd, Fanout, Idle, Ingest, Sample, Snapshot, UnderTest, Views,
     WireEncoding,
 };
 pub use limits::Limits;

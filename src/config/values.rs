@@ -160,6 +160,12 @@ pub(super) fn sample(text: &str) -> Result<Sample, String> {
     number.map_err(|_invalid| "a number is needed, or all".to_owned())
 }
 
+/// How many copies of each packet, on average.
+pub(super) fn copies(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|copies| (1.0..=3.0).contains(copies));
+    number.ok_or_else(|| "a number from 1 to 3 is needed".to_owned())
+}
+
 /// So many, or as many as there can be.
 pub(super) fn connections(text: &str) -> Result<Connections, String> {
     let allowed = "a number above zero is needed, or max";

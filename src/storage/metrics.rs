@@ -29,7 +29,7 @@ impl Default for Metrics {
             commits: Counter::default(),
             commit_failures: Counter::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 4.0, 8)),
-            commit_reports: Histogram::new(exponential_buckets(1.0, 4.0, 6)),
+            commit_reports: Histogram::new(exponential_buckets(1.0, 4.0, 7)),
             arrival_to_commit_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 18)),
         }
     }

@@ -53,6 +53,22 @@ async fn clients_of_either_encoding_hold_what_was_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_a_mesh_is_stored_and_its_cost_told() {
+    let small = ["ingest", "--publishes", "300", "--nodes", "50"];
+    let (succeeded, report) = bench(&small).await;
+    assert!(succeeded, "{report}");
+    assert_eq!(report["parameters"]["publishes"], 300);
+    assert_eq!(report["parameters"]["refused"], 0);
+    for name in ["dedupe and write", "all: broker to acknowledged", "messages per commit"] {
+        assert!(value(&report, name) > 0.0, "{report}");
+    }
+    let (succeeded, direct) = bench(&[&small[..], &["--direct"]].concat()).await;
+    assert!(succeeded, "{direct}");
+    assert_eq!(direct["parameters"]["packets"], report["parameters"]["packets"]);
+    assert!(value(&direct, "rows stored") > 0.0, "{direct}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_keeps_something_back_is_noticed() {
     let folder = TempDir::new().unwrap();
     let mut geocast = Geocast::with_broker(folder.path()).await;
