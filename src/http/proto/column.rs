@@ -9,12 +9,12 @@ impl Column {
         if naturals.iter().all(|natural| *natural == 0) {
             return None;
         }
-        let shift = best_shift(&naturals);
-        let mut bits = BitWriter::default();
+        let (shift, length_bits) = best_shift(&naturals);
+        let mut bits = BitWriter::with_room_for(length_bits);
         for natural in naturals {
             bits.push_code(natural, shift);
         }
-        Some(Self { shift, bits: bits.bytes.into() })
+        Some(Self { shift, bits: bits.finish().into() })
     }
 
     /// Packs values as differences, each from the one before.
@@ -34,27 +34,28 @@ fn natural(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)).cast_unsigned()
 }
 
-fn digits(number: u128) -> u32 {
-    u128::BITS - number.leading_zeros()
+fn digits(number: u64) -> u32 {
+    u64::BITS - number.leading_zeros()
 }
 
-/// The upper part of a code. It needs one bit more than the number.
-fn quotient(natural: u64, shift: u32) -> u128 {
-    u128::from(natural >> shift) + 1
+/// Digits of the upper part of a code, which is one more than that of the number.
+fn digits_of_quotient(natural: u64, shift: u32) -> u32 {
+    // Of the greatest number, that needs one bit more than there are.
+    (natural >> shift).checked_add(1).map_or(u64::BITS + 1, digits)
 }
 
 fn bits_of_code(natural: u64, shift: u32) -> u64 {
-    u64::from(2 * digits(quotient(natural, shift)) - 1 + shift)
+    u64::from(2 * digits_of_quotient(natural, shift) - 1 + shift)
 }
 
-/// The shift with the shortest code for all, or nearly so.
+/// The shift with the shortest code for all, or nearly so, and how many bits that has.
 ///
 /// A number's code grows by about a bit with each step of the shift above its own length, and by
 /// as much with each step below: so the best shift is near the median of the lengths.
-fn best_shift(naturals: &[u64]) -> u32 {
+fn best_shift(naturals: &[u64]) -> (u32, u64) {
     let mut lengths = [0_usize; 65];
     for natural in naturals {
-        lengths[digits(u128::from(*natural)) as usize] += 1;
+        lengths[digits(*natural) as usize] += 1;
     }
     let mut shorter = 0;
     let median = (0..64).find(|length| {
@@ -63,40 +64,69 @@ fn best_shift(naturals: &[u64]) -> u32 {
     });
     let median: u32 = median.unwrap_or(63);
     let near = median.saturating_sub(3)..=(median + 1).min(63);
-    let cost = |shift: &u32| naturals.iter().map(|u| bits_of_code(*u, *shift)).sum::<u64>();
-    near.min_by_key(cost).unwrap_or(median)
+    let cost = |shift: u32| naturals.iter().map(|u| bits_of_code(*u, shift)).sum::<u64>();
+    let costs = near.map(|shift| (shift, cost(shift)));
+    costs.min_by_key(|(_, cost)| *cost).unwrap_or((median, 0))
 }
 
 #[derive(Default)]
 struct BitWriter {
     bytes: Vec<u8>,
-    /// Bits of the last byte that are not written yet.
-    free: u32,
+    /// The last bits, fewer than a byte, in the lowest places.
+    rest: u64,
+    rest_bits: u32,
 }
 
+/// Bits that can be pushed at once, beside those of a byte that is not whole.
+const MOST_BITS: u32 = u64::BITS - 8;
+
 impl BitWriter {
+    fn with_room_for(bits: u64) -> Self {
+        let bytes = usize::try_from(bits.div_ceil(8)).unwrap_or_default();
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     fn push_code(&mut self, natural: u64, shift: u32) {
-        let quotient = quotient(natural, shift);
-        let lowest = u128::from(natural) & ((1 << shift) - 1);
-        self.push(0, digits(quotient) - 1);
-        self.push(quotient << shift | lowest, digits(quotient) + shift);
+        let digits = digits_of_quotient(natural, shift);
+        let lowest = natural & ((1 << shift) - 1);
+        if 2 * digits - 1 + shift <= MOST_BITS {
+            let quotient = (natural >> shift) + 1;
+            // The zeros before the quotient are there by being asked for.
+            self.push(quotient << shift | lowest, 2 * digits - 1 + shift);
+        } else {
+            self.push_long(0, digits - 1);
+            self.push_long(u128::from(natural >> shift) + 1, digits);
+            self.push_long(lowest.into(), shift);
+        }
     }
 
     /// Writes the lowest `width` bits of `value`, the highest of them first.
-    fn push(&mut self, value: u128, mut width: u32) {
+    fn push_long(&mut self, value: u128, mut width: u32) {
         while width > 0 {
-            if self.free == 0 {
-                self.bytes.push(0);
-                self.free = 8;
-            }
-            let taken = width.min(self.free);
+            let taken = width.min(32);
             width -= taken;
-            self.free -= taken;
             let bits = (value >> width) & ((1 << taken) - 1);
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= u8::try_from(bits << self.free).expect("at most the free bits of a byte");
-            }
+            self.push(u64::try_from(bits).expect("at most 32 bits"), taken);
         }
+    }
+
+    /// The same for at most [`MOST_BITS`]; the value has no others.
+    fn push(&mut self, value: u64, width: u32) {
+        self.rest = self.rest << width | value;
+        self.rest_bits += width;
+        while self.rest_bits >= 8 {
+            self.rest_bits -= 8;
+            let [byte, ..] = (self.rest >> self.rest_bits).to_le_bytes();
+            self.bytes.push(byte);
+        }
+    }
+
+    /// Fills up the last byte with zeros.
+    fn finish(mut self) -> Vec<u8> {
+        if self.rest_bits > 0 {
+            self.push(0, 8 - self.rest_bits);
+        }
+        self.bytes
     }
 }
 
@@ -113,7 +143,7 @@ mod tests {
         for number in [0, -1, 1, -2] {
             bits.push_code(natural(number), 1);
         }
-        assert_eq!(bits.bytes, [0b1011_0100, 0b0101_0000]);
+        assert_eq!(bits.finish(), [0b1011_0100, 0b0101_0000]);
     }
 
     #[test]
@@ -163,7 +193,9 @@ mod tests {
             let naturals: Vec<u64> = list.into_iter().map(natural).collect();
             let bits = |shift| naturals.iter().map(|u| bits_of_code(*u, shift)).sum::<u64>();
             let best = (0..64).map(bits).min().unwrap();
-            prop_assert!(bits(best_shift(&naturals)) <= best + best / 50 + 2);
+            let (shift, length_bits) = best_shift(&naturals);
+            prop_assert_eq!(length_bits, bits(shift));
+            prop_assert!(length_bits <= best + best / 50 + 2);
         }
 
         #[test]

@@ -71,6 +71,8 @@ pub(in crate::http) struct ProtoTicks {
     /// The batch that the fragments belong to.
     revision: Option<Revision>,
     fragments: FxHashMap<(u32, Fragment), Bytes>,
+    /// By change, as soon as somebody is told of it.
+    moves: Vec<Option<Move>>,
 }
 
 impl ProtoTicks {
@@ -79,6 +81,7 @@ impl ProtoTicks {
         if self.revision != Some(batch.revision) {
             self.revision = Some(batch.revision);
             self.fragments.clear();
+            self.moves.clear();
         }
         let seen = Seen::new(batch, view);
         let Revision(revision) = batch.revision;
@@ -113,7 +116,12 @@ impl ProtoTicks {
                 }
                 Kind::Cells => cells(revision, more, &view.cells[rows]),
                 Kind::Positions => {
-                    let moves = seen.positions[rows].iter().map(change).filter_map(moved);
+                    self.moves.resize(batch.changes.len(), None);
+                    let moves = seen.positions[rows].iter().filter_map(|index| {
+                        let row = &mut self.moves[*index as usize];
+                        *row = row.or_else(|| moved(change(index)));
+                        *row
+                    });
                     let update = rows::positions(revision, more, true, moves.collect());
                     ServerKind::PositionUpdate(update)
                 }
@@ -145,10 +153,10 @@ impl ProtoTicks {
 }
 
 /// A change of a position, from where all who see it hold it.
-fn moved(change: &Change) -> Option<Move<'_>> {
+fn moved(change: &Change) -> Option<Move> {
     let node = change.after.as_deref()?;
     let before = change.before.as_deref().and_then(|before| before.position.as_ref());
-    Some(Move { number: node.number, before, now: node.position.as_ref()? })
+    Some(Move::new(node.number, before, node.position.as_ref()?))
 }
 
 /// A frame that merges several ticks for a client that could not keep up.
@@ -189,9 +197,10 @@ pub(in crate::http) fn missed(
         }
         Kind::Cells => cells(revision, more, &missed.cells[rows]),
         Kind::Positions => {
-            let moves = sorted.positions[rows].iter().map(node).filter_map(|node| {
-                Some(Move { number: node.number, before: None, now: node.position.as_ref()? })
-            });
+            let moves = sorted.positions[rows]
+                .iter()
+                .map(node)
+                .filter_map(|node| Some(Move::new(node.number, None, node.position.as_ref()?)));
             ServerKind::PositionUpdate(rows::positions(revision, more, false, moves.collect()))
         }
         Kind::Telemetry => {

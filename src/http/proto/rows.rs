@@ -7,11 +7,43 @@ use super::{
 use crate::domain::{Position, Status, Timestamp};
 
 /// One node: its number, where it was at the tick before, and where it is.
-#[derive(Clone, Copy)]
-pub(super) struct Move<'a> {
-    pub number: u32,
-    pub before: Option<&'a Position>,
-    pub now: &'a Position,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    number: u32,
+    before: Option<Known>,
+    now: Known,
+}
+
+impl Move {
+    pub(super) fn new(number: u32, before: Option<&Position>, now: &Position) -> Self {
+        Self { number, before: before.map(Known::from), now: now.into() }
+    }
+}
+
+/// A position as columns have it. Its fractions are found once, for all whom it is written for.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    position: Position,
+    ground_speed: Option<Fraction>,
+    ground_track: Option<Fraction>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fraction {
+    value: f32,
+    /// None if it is no short one.
+    decimal: Option<Decimal>,
+}
+
+impl From<&Position> for Known {
+    fn from(position: &Position) -> Self {
+        let fraction = |value| Fraction { value, decimal: Decimal::of(value) };
+        Self {
+            position: *position,
+            ground_speed: position.ground_speed_kmh.map(fraction),
+            ground_track: position.ground_track_deg.map(fraction),
+        }
+    }
 }
 
 /// Positions in columns: `relative` to those before, for clients that hold just those.
@@ -19,28 +51,29 @@ pub(super) fn positions(
     revision: u64,
     more: bool,
     relative: bool,
-    mut rows: Vec<Move<'_>>,
+    mut rows: Vec<Move>,
 ) -> PositionUpdate {
     rows.sort_unstable_by_key(|row| row.number);
-    let time_unit_ms = time_unit_ms(rows.iter().map(|row| row.now.stamp.time));
+    let times = || rows.iter().map(|row| row.now.position.stamp.time);
+    let time_unit_ms = time_unit_ms(times());
+    let times = Column::of_steps(times().map(|time| in_units(time, time_unit_ms)));
     let moves = Moves { relative, rows };
-    let rows = || moves.rows.iter();
     PositionUpdate {
         revision,
         more,
         count: count(moves.rows.len()),
         relative,
-        numbers: Column::of_steps(rows().map(|row| row.number.into())),
-        latitudes: moves.column(|position| Some(position.place.latitude_e7().into())),
-        longitudes: moves.column(|position| Some(position.place.longitude_e7().into())),
-        times: Column::of_steps(rows().map(|row| in_units(row.now.stamp.time, time_unit_ms))),
+        numbers: Column::of_steps(moves.rows.iter().map(|row| row.number.into())),
+        latitudes: moves.column(|known| Some(known.position.place.latitude_e7().into())),
+        longitudes: moves.column(|known| Some(known.position.place.longitude_e7().into())),
+        times,
         time_unit_ms,
-        fields: moves.column(|position| Some(fields(position))),
-        altitudes: moves.column(|position| position.altitude_m.map(i64::from)),
-        ground_speeds: moves.decimals(|position| position.ground_speed_kmh),
-        ground_tracks: moves.decimals(|position| position.ground_track_deg),
-        sats_in_view: moves.column(|position| position.sats_in_view.map(i64::from)),
-        precision_bits: moves.column(|position| position.precision_bits.map(i64::from)),
+        fields: moves.column(|known| Some(fields(&known.position))),
+        altitudes: moves.column(|known| known.position.altitude_m.map(i64::from)),
+        ground_speeds: moves.decimals(|known| known.ground_speed),
+        ground_tracks: moves.decimals(|known| known.ground_track),
+        sats_in_view: moves.column(|known| known.position.sats_in_view.map(i64::from)),
+        precision_bits: moves.column(|known| known.position.precision_bits.map(i64::from)),
     }
 }
 
@@ -60,18 +93,18 @@ pub(super) fn statuses(revision: u64, more: bool, mut rows: Vec<(u32, Status)>) 
     }
 }
 
-struct Moves<'a> {
+struct Moves {
     /// Whether clients hold the positions before.
     relative: bool,
-    rows: Vec<Move<'a>>,
+    rows: Vec<Move>,
 }
 
-impl Moves<'_> {
+impl Moves {
     /// The column of one field.
-    fn column(&self, field: impl Fn(&Position) -> Option<i64>) -> Option<Column> {
-        let known = self.rows.iter().filter_map(|row| Some((field(row.now)?, row.before)));
+    fn column(&self, field: impl Fn(&Known) -> Option<i64>) -> Option<Column> {
+        let known = self.rows.iter().filter_map(|row| Some((field(&row.now)?, &row.before)));
         if self.relative {
-            let held = |before: Option<&Position>| before.and_then(&field).unwrap_or(0);
+            let held = |before: &Option<Known>| before.as_ref().and_then(&field).unwrap_or(0);
             Column::of(known.map(|(now, before)| now.wrapping_sub(held(before))))
         } else {
             Column::of_steps(known.map(|(now, _)| now))
@@ -79,21 +112,24 @@ impl Moves<'_> {
     }
 
     /// The column of a field of floats.
-    fn decimals(&self, field: impl Fn(&Position) -> Option<f32>) -> Option<Decimals> {
-        let known = self.rows.iter().filter(|row| field(row.now).is_some());
-        let now = known.clone().filter_map(|row| field(row.now));
-        let before = known.filter(|_| self.relative).filter_map(|row| field(row.before?));
+    fn decimals(&self, field: impl Fn(&Known) -> Option<Fraction>) -> Option<Decimals> {
+        let known = self.rows.iter().filter_map(|row| Some((field(&row.now)?, &row.before)));
+        let now = known.clone().map(|(now, _)| now);
+        let held = |before: &Option<Known>| before.as_ref().and_then(&field);
+        let before = known.filter(|_| self.relative).filter_map(|(_, before)| held(before));
         // As many as the one with the most has.
         let mut decimals =
-            now.clone().chain(before).map(|value| Decimal::of(value).map(Decimal::decimals));
+            now.clone().chain(before).map(|fraction| fraction.decimal.map(Decimal::decimals));
         let decimals = decimals.try_fold(0, |most, decimals| Some(most.max(decimals?)));
-        let decimals = match decimals {
-            Some(decimals) => Decimals {
+        let decimals = if let Some(decimals) = decimals {
+            Decimals {
                 decimals: count(decimals),
-                values: self.column(|position| Decimal::of(field(position)?)?.units(decimals)),
+                values: self.column(|known| field(known)?.decimal?.units(decimals)),
                 exact: Vec::new(),
-            },
-            None => Decimals { exact: now.map(as_written).collect(), ..Decimals::default() },
+            }
+        } else {
+            let exact = now.map(|fraction| as_written(fraction.value)).collect();
+            Decimals { exact, ..Decimals::default() }
         };
         (decimals != Decimals::default()).then_some(decimals)
     }
@@ -179,11 +215,10 @@ mod tests {
             nodes in prop::collection::btree_map(any::<u32>(), (of(position()), position()), 0..40),
             relative: bool,
         ) {
-            let rows = nodes.iter().rev().map(|(number, (before, now))| Move {
-                number: *number,
-                before: before.as_ref(),
-                now,
-            });
+            let rows = nodes
+                .iter()
+                .rev()
+                .map(|(number, (before, now))| Move::new(*number, before.as_ref(), now));
             let update = positions(1, false, relative, rows.collect());
             let held = nodes.iter().filter_map(|(number, (before, _))| {
                 Some((*number, messages::Position::from(before.as_ref()?)))
