@@ -184,14 +184,14 @@ impl<E: Encoder> Broadcaster<E> {
 
     fn ask(&mut self, viewer: ViewerId, request: Request) {
         let Some(client) = self.clients.get_mut(viewer) else { return };
-        match (request, client.request.take()) {
+        match (request, client.request.take().map(|request| *request)) {
             // A snapshot is among what was asked for, so the one answer is a full one.
             (Request::Snapshot, Some(Request::Subscribe { filter, .. }))
             | (Request::Subscribe { filter, .. }, Some(Request::Snapshot)) => {
-                client.request = Some(Request::Subscribe { filter, resume: None });
+                client.request = Some(Box::new(Request::Subscribe { filter, resume: None }));
                 self.drop_filter(viewer);
             }
-            (request, _) => client.request = Some(request),
+            (request, _) => client.request = Some(Box::new(request)),
         }
         self.serve_when_sealed(viewer);
     }
@@ -214,7 +214,7 @@ impl<E: Encoder> Broadcaster<E> {
             return;
         }
         let cursor = client.behind.take().unwrap_or(self.sealed);
-        let request = client.request.take();
+        let request = client.request.take().map(|request| *request);
         let held = self.audiences.filter(client.seat).cloned();
         let content = match (request, held) {
             (Some(Request::Subscribe { filter, resume }), held) => {
@@ -223,17 +223,19 @@ impl<E: Encoder> Broadcaster<E> {
                 }
                 let picture = self.picture(held.as_ref(), &filter, resume, cursor);
                 self.set_filter(viewer, filter);
-                Content::Picture(picture)
+                Content::Picture(Box::new(picture))
             }
             (_, None) => return,
-            (Some(Request::Snapshot), Some(filter)) => Content::Picture(self.full_picture(&filter)),
+            (Some(Request::Snapshot), Some(filter)) => {
+                Content::Picture(Box::new(self.full_picture(&filter)))
+            }
             (None, Some(filter)) => match self.world.missed(&filter, &filter, cursor) {
                 Some(missed) => {
                     self.metrics.catch_ups.inc();
                     self.count_passages(missed.entered.len(), missed.left.len());
-                    Content::CatchUp { types: filter.types, missed }
+                    Content::CatchUp { types: filter.types, missed: Box::new(missed) }
                 }
-                None => Content::Picture(self.full_picture(&filter)),
+                None => Content::Picture(Box::new(self.full_picture(&filter))),
             },
         };
         self.metrics.deliveries.inc();

@@ -19,8 +19,8 @@ pub(super) struct Client {
     pub(super) seat: Option<Seat>,
     /// The revision it holds, if that is not the last tick's.
     pub(super) behind: Option<Revision>,
-    /// A request that is not answered yet.
-    pub(super) request: Option<Request>,
+    /// A request that is not answered yet. Most clients have none most of the time.
+    pub(super) request: Option<Box<Request>>,
 }
 
 /// What a client asked for and was not given yet.

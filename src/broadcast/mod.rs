@@ -113,7 +113,7 @@ pub struct Delivery {
     pub content: Content,
 }
 
-/// What is in a delivery.
+/// What is in a delivery. Every client has room for one, so what is great and seldom is boxed.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// One tick, encoded and shared.
@@ -123,10 +123,10 @@ pub enum Content {
         /// The groups that the client asked for.
         types: MessageTypes,
         /// What it missed.
-        missed: Missed,
+        missed: Box<Missed>,
     },
     /// The answer to a subscription.
-    Picture(Picture),
+    Picture(Box<Picture>),
 }
 
 /// What a new or changed subscription shows.
@@ -269,7 +269,8 @@ impl Viewer {
     /// Says that the client's socket has taken all of the last delivery.
     pub async fn delivered(&self) -> Result<(), Stopped> {
         if self.mailbox.emptied() {
-            self.map.send(Command::Ready { viewer: self.id }).await?;
+            // Rare, and greater than all else that a client's task has to remember.
+            Box::pin(self.map.send(Command::Ready { viewer: self.id })).await?;
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ use axum::{
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 use tokio_util::task::TaskTracker;
+use tungstenite::{Message, protocol::CloseFrame};
 
 use super::{
     Limits, Metrics, Pulse,
@@ -59,7 +59,7 @@ async fn upgrade(
 }
 
 async fn echo(io: TokioIo<Upgraded>) {
-    let mut wire = Wire::new(io, FrameKind::Text, MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES).await;
+    let mut wire = Wire::new(io, FrameKind::Text, MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES);
     loop {
         match wire.event(None).await {
             Event::Heard(Message::Text(text)) => wire.answer_as(FrameKind::Text, text.into()),

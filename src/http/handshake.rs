@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use hyper::upgrade::{OnUpgrade, on};
-use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tungstenite::handshake::server::create_response_with_body;
 
 use super::error::ApiError;
 use crate::broadcast::Encoding;

@@ -3,18 +3,23 @@
 //! The library copies what it sends into a buffer of its own, which never shrinks again: after its
 //! first snapshot every client would cost as much as that snapshot. Here frames wait as they were
 //! handed over, shared by all who get them, and go out before what the library writes by itself,
-//! which is answers to pings and closes.
+//! which is answers to pings and closes. Likewise the library reads into a buffer of its own, which
+//! is kept: it gets a small one, and what is read at once beyond that waits here until it asks.
 
 use std::{
     collections::VecDeque,
     io,
     io::IoSlice,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much is read at once.
+const READ_BYTES: usize = 4 << 10;
 
 /// Slices handed to the socket at once.
 const SLICES: usize = 32;
@@ -34,7 +39,9 @@ pub(super) enum FrameKind {
 pub(super) struct Lane<IO> {
     io: IO,
     waiting: VecDeque<Outgoing>,
-    /// Bytes read since the last message was whole.
+    /// Bytes that were read and not asked for yet.
+    unread: Bytes,
+    /// Bytes handed on since the last message was whole.
     unheard_bytes: usize,
     /// How many there may be.
     max_unheard_bytes: usize,
@@ -51,7 +58,13 @@ struct Outgoing {
 impl<IO> Lane<IO> {
     /// A way through `io`, on which a message may take `max_unheard_bytes` until it is whole.
     pub(super) fn new(io: IO, max_unheard_bytes: usize) -> Self {
-        Self { io, waiting: VecDeque::new(), unheard_bytes: 0, max_unheard_bytes }
+        Self {
+            io,
+            waiting: VecDeque::new(),
+            unread: Bytes::new(),
+            unheard_bytes: 0,
+            max_unheard_bytes,
+        }
     }
 
     /// Puts a frame last. The library must not be in the middle of one: flush before.
@@ -107,6 +120,8 @@ impl<IO: AsyncWrite + Unpin> Lane<IO> {
             }
             self.advance(written);
         }
+        // Most clients wait most of the time.
+        self.waiting = VecDeque::new();
         Poll::Ready(Ok(()))
     }
 }
@@ -165,9 +180,21 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Lane<IO> {
         if self.unheard_bytes > self.max_unheard_bytes {
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        self.unheard_bytes += buffer.filled().len() - before;
+        if self.unread.is_empty() {
+            // On the stack, so that who says nothing has no buffer.
+            let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+            let mut read = ReadBuf::uninit(&mut bytes);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+            let (wanted, rest) =
+                read.filled().split_at(buffer.remaining().min(read.filled().len()));
+            buffer.put_slice(wanted);
+            self.unheard_bytes += wanted.len();
+            self.unread = Bytes::copy_from_slice(rest);
+        } else {
+            let length = buffer.remaining().min(self.unread.len());
+            buffer.put_slice(&self.unread.split_to(length));
+            self.unheard_bytes += length;
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -4,6 +4,7 @@ mod accept;
 mod admin;
 mod allowance;
 mod assets;
+mod beat;
 mod bucket;
 mod client;
 mod echo;
@@ -41,7 +42,7 @@ mod visits;
 mod waiting;
 mod wire;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -51,7 +52,7 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::CompressionLayer;
 use tracing::info;
@@ -59,6 +60,7 @@ use tracing::info;
 use crate::{broadcast::LiveMap, domain::Clock, storage::Store};
 
 use accept::Server;
+use beat::Beat;
 use gate::Gate;
 use roster::Roster;
 use stats::Stats;
@@ -126,8 +128,11 @@ pub struct Parts {
     pub admin_token: Option<AdminToken>,
 }
 
+/// What every handler is given: one reference, which each connection can afford to hold.
 #[derive(Clone)]
-struct AppState {
+struct AppState(Arc<Common>);
+
+struct Common {
     live: LiveMap,
     store: Arc<dyn Store>,
     clock: Clock,
@@ -140,10 +145,19 @@ struct AppState {
     page: Arc<PageSettings>,
     page_policy: HeaderValue,
     pulse: Pulse,
+    beat: Beat,
     limits: Arc<Limits>,
     sockets: TaskTracker,
     /// Ends the sockets that are left, whatever they do.
     abandon: CancellationToken,
+}
+
+impl Deref for AppState {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.0
+    }
 }
 
 impl FromRef<AppState> for Arc<Registry> {
@@ -163,7 +177,7 @@ pub async fn serve(
     let style = parts.page.map_style_url.as_ref();
     let registry = Arc::new(parts.registry);
     let looks = Arc::new(Stats::new(Arc::clone(&registry), parts.clock.now()));
-    let state = AppState {
+    let state = AppState(Arc::new(Common {
         live: parts.live,
         store: parts.store,
         clock: parts.clock,
@@ -178,10 +192,11 @@ pub async fn serve(
         ),
         page: Arc::new(parts.page),
         pulse: parts.pulse,
+        beat: Beat::new(Instant::now(), parts.pulse.heartbeat),
         limits: Arc::new(parts.limits),
         sockets: TaskTracker::new(),
         abandon: CancellationToken::new(),
-    };
+    }));
     let (live, sockets, abandon) =
         (state.live.clone(), state.sockets.clone(), state.abandon.clone());
     let server = Server {

@@ -53,16 +53,19 @@ pub(super) struct Entry {
 
 /// Every open connection, by number.
 #[derive(Clone, Debug)]
-pub(super) struct Roster {
-    entries: Arc<Mutex<BTreeMap<u64, Arc<Entry>>>>,
-    next: Arc<AtomicU64>,
+pub(super) struct Roster(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
+    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+    next: AtomicU64,
     metrics: Metrics,
 }
 
 impl Roster {
     /// An empty one, whose connections count in `metrics`.
     pub(super) fn new(metrics: Metrics) -> Self {
-        Self { entries: Arc::default(), next: Arc::default(), metrics }
+        Self(Arc::new(Open { entries: Mutex::default(), next: AtomicU64::new(0), metrics }))
     }
 
     /// Enters a connection, which stands there until its meter is dropped.
@@ -73,7 +76,7 @@ impl Roster {
         address: IpAddr,
         since: Timestamp,
     ) -> Meter {
-        let id = self.next.fetch_add(1, Relaxed);
+        let id = self.0.next.fetch_add(1, Relaxed);
         let entry = Arc::new(Entry {
             transport,
             encoding,
@@ -85,9 +88,10 @@ impl Roster {
             messages_received: AtomicU64::new(0),
         });
         self.lock().insert(id, Arc::clone(&entry));
-        self.metrics.clients(transport).inc();
-        let frames = self.metrics.frames_sent(transport);
-        let bytes = self.metrics.bytes_sent(transport);
+        let metrics = &self.0.metrics;
+        metrics.clients(transport).inc();
+        let frames = metrics.frames_sent(transport);
+        let bytes = metrics.bytes_sent(transport);
         Meter { id, entry, frames, bytes, roster: self.clone() }
     }
 
@@ -98,7 +102,7 @@ impl Roster {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Entry>>> {
         // Nothing that is done under this lock panics.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,29 +129,29 @@ impl Meter {
         self.bytes.inc_by(frame.bytes.len() as u64);
         self.entry.frames_sent.fetch_add(1, Relaxed);
         self.entry.bytes_sent.fetch_add(frame.bytes.len() as u64, Relaxed);
-        self.roster.metrics.sends(frame.kind);
+        self.roster.0.metrics.sends(frame.kind);
     }
 
     /// A message of this type came in.
     pub(super) fn hears(&self, kind: &'static str) {
         self.entry.messages_received.fetch_add(1, Relaxed);
-        self.roster.metrics.hears(kind);
+        self.roster.0.metrics.hears(kind);
     }
 
     /// An event stream is given up, because its client took nothing.
     pub(super) fn times_out(&self) {
-        self.roster.metrics.sse_timed_out.inc();
+        self.roster.0.metrics.sse_timed_out.inc();
     }
 
     /// The socket has taken all that was sealed then.
     pub(super) fn delivered(&self, sealed_at: Instant) {
-        self.roster.metrics.tick_to_socket.observe(sealed_at.elapsed().as_secs_f64());
+        self.roster.0.metrics.tick_to_socket.observe(sealed_at.elapsed().as_secs_f64());
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
         self.roster.lock().remove(&self.id);
-        self.roster.metrics.clients(self.entry.transport).dec();
+        self.roster.0.metrics.clients(self.entry.transport).dec();
     }
 }

@@ -9,11 +9,9 @@ use axum::{
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::time::{
-    Instant, Interval, MissedTickBehavior, Sleep, interval, sleep, sleep_until, timeout,
-};
-use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tracing::{Instrument, debug, debug_span};
+use tungstenite::{Message, protocol::CloseFrame};
 
 use super::{
     AppState,
@@ -51,34 +49,13 @@ pub(super) async fn upgrade(
     state.sockets.clone().spawn(async move {
         let Ok(io) = upgrade.await else { return };
         client.traffic.leave_to_its_owner();
+        let mut connection = Connection::new(&state, client, encoding, TokioIo::new(io));
         select! {
-            () = serve(&state, client, encoding, TokioIo::new(io), filter) => {}
+            () = connection.serve(filter) => {}
             () = state.abandon.cancelled() => {}
         }
     });
     Ok(answer)
-}
-
-async fn serve(
-    state: &AppState,
-    client: Client,
-    encoding: Encoding,
-    io: TokioIo<Upgraded>,
-    filter: Option<Filter>,
-) {
-    let span = debug_span!("ws", client = %client.ip);
-    let mut connection = Connection::new(state, client, encoding, io).await;
-    let end = connection.converse(filter).instrument(span).await;
-    let bytes = connection.client.traffic.written();
-    debug!("a client is gone, after {bytes} bytes to it: {end:?}");
-    match end {
-        End::HangUp(reason) => connection.hang_up(reason, None).await,
-        End::Unreadable(fault) => {
-            connection.hang_up(fault.into(), Some(fault)).await;
-        }
-        End::Farewell => connection.see_off().await,
-        End::Gone => {}
-    }
 }
 
 /// Why a conversation ended.
@@ -107,21 +84,16 @@ struct Connection<'a> {
     encoding: Encoding,
     session: Session,
     allowance: Allowance,
-    heartbeat: Interval,
+    next_heartbeat: Instant,
     last_heard: Instant,
-    /// Goes off when it may be time to give the client up.
+    /// Goes off when a heartbeat is due, or it may be time to give the client up.
     alarm: Pin<Box<Sleep>>,
     /// Dropped last: who is no longer counted has made room for others.
     meter: Arc<Meter>,
 }
 
 impl<'a> Connection<'a> {
-    async fn new(
-        state: &'a AppState,
-        client: Client,
-        encoding: Encoding,
-        io: TokioIo<Upgraded>,
-    ) -> Self {
+    fn new(state: &'a AppState, client: Client, encoding: Encoding, io: TokioIo<Upgraded>) -> Self {
         let limits = &state.limits;
         let now = Instant::now();
         let kind = match encoding {
@@ -130,59 +102,78 @@ impl<'a> Connection<'a> {
         };
         let since = state.clock.now();
         let meter = state.roster.enter(Transport::Ws, encoding, client.ip, since);
-        let mut heartbeat = interval(state.pulse.heartbeat);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let next_heartbeat = now + state.pulse.heartbeat;
         Self {
-            wire: Wire::new(io, kind, limits.message_bytes, limits.write_budget_bytes).await,
+            wire: Wire::new(io, kind, limits.message_bytes, limits.write_budget_bytes),
             state,
             encoding,
             session: Session::new(encoding),
             allowance: Allowance::new(limits, client.share.clone(), now),
             client,
             meter: Arc::new(meter),
-            heartbeat,
+            next_heartbeat,
             last_heard: now,
-            alarm: Box::pin(sleep_until(now + state.pulse.timeout)),
+            alarm: Box::pin(sleep_until(state.beat.at(next_heartbeat))),
         }
     }
 
-    async fn converse(&mut self, filter: Option<Filter>) -> End {
-        match self.try_converse(filter).await {
+    /// From hello to goodbye. A task holds as much as the longest of its waits: what happens once,
+    /// or seldom, is boxed and not kept.
+    async fn serve(&mut self, filter: Option<Filter>) {
+        let span = debug_span!("ws", client = %self.client.ip);
+        let end = match Box::pin(self.open(filter).instrument(span.clone())).await {
+            Ok(viewer) => self.converse(&viewer).instrument(span).await,
+            Err(end) => end,
+        };
+        let bytes = self.client.traffic.written();
+        debug!("a client is gone, after {bytes} bytes to it: {end:?}");
+        Box::pin(self.end(end)).await;
+    }
+
+    async fn converse(&mut self, viewer: &Viewer) -> End {
+        match self.try_converse(viewer).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
     }
 
-    async fn try_converse(&mut self, filter: Option<Filter>) -> Result<Infallible, End> {
+    async fn try_converse(&mut self, viewer: &Viewer) -> Result<Infallible, End> {
+        loop {
+            let delivery = self.listen(viewer).await?;
+            let sealed_at = delivery.sealed_at;
+            let meter = Arc::clone(&self.meter);
+            let frames = Frames::new(self.encoding, self.state.live.epoch(), delivery);
+            let frames = frames.inspect(move |frame| meter.sends(frame)).map(|frame| frame.bytes);
+            self.deliver(viewer, &mut Box::new(frames)).await?;
+            self.meter.delivered(sealed_at);
+            viewer.delivered().await?;
+        }
+    }
+
+    /// Takes a place on the map, and says hello.
+    async fn open(&mut self, filter: Option<Filter>) -> Result<Viewer, End> {
         let state = self.state;
-        let live = &state.live;
-        let viewer = live.join(self.encoding).await?;
+        let viewer = state.live.join(self.encoding).await?;
         self.meter.joins(&viewer);
         self.say("hello", &hello(state).await?);
         if let Some(filter) = filter {
             let action = self.session.on_query(filter);
             self.act(&viewer, action).await?;
         }
-        let meter = Arc::clone(&self.meter);
-        loop {
-            let delivery = self.listen(&viewer).await?;
-            let sealed_at = delivery.sealed_at;
-            let frames = Frames::new(self.encoding, live.epoch(), delivery);
-            let mut frames = frames.inspect(|frame| meter.sends(frame)).map(|frame| frame.bytes);
-            self.deliver(&viewer, &mut frames).await?;
-            meter.delivered(sealed_at);
-            viewer.delivered().await?;
-        }
+        Ok(viewer)
     }
 
     /// Hears the client out until there is something to tell it.
     async fn listen(&mut self, viewer: &Viewer) -> Result<Delivery, End> {
         loop {
-            select! {
+            let event = select! {
                 delivery = viewer.next() => {
                     return delivery.ok_or(End::HangUp(CloseReason::GoingAway));
                 }
-                event = self.event(None) => self.handle(viewer, event?).await?,
+                event = self.event(None) => event?,
+            };
+            if let Some(action) = self.handle(event)? {
+                Box::pin(self.act(viewer, action)).await?;
             }
         }
     }
@@ -190,9 +181,12 @@ impl<'a> Connection<'a> {
     /// Tells the client, and hears it out meanwhile.
     async fn deliver(&mut self, viewer: &Viewer, frames: &mut Rest<'_>) -> Result<(), End> {
         loop {
-            match self.event(Some(frames)).await? {
-                Event::Delivered => return Ok(()),
-                event => self.handle(viewer, event).await?,
+            let event = self.event(Some(frames)).await?;
+            if matches!(event, Event::Delivered) {
+                return Ok(());
+            }
+            if let Some(action) = self.handle(event)? {
+                Box::pin(self.act(viewer, action)).await?;
             }
         }
     }
@@ -203,16 +197,24 @@ impl<'a> Connection<'a> {
         loop {
             select! {
                 event = self.wire.event(frames.as_deref_mut()) => return Ok(event),
-                () = self.alarm.as_mut() => {
-                    let deadline = self.deadline();
-                    if deadline <= Instant::now() {
-                        return Err(End::HangUp(CloseReason::TimedOut));
-                    }
-                    self.alarm.as_mut().reset(deadline);
-                }
-                _ = self.heartbeat.tick() => self.wire.ping().map_err(|_broken| End::Gone)?,
+                () = self.alarm.as_mut() => self.take_pulse()?,
             }
         }
+    }
+
+    /// Gives the client up, or asks for a sign of life, if either is due.
+    fn take_pulse(&mut self) -> Result<(), End> {
+        let (now, deadline) = (Instant::now(), self.deadline());
+        if deadline <= now {
+            return Err(End::HangUp(CloseReason::TimedOut));
+        }
+        if self.next_heartbeat <= now {
+            self.next_heartbeat = now + self.state.pulse.heartbeat;
+            self.wire.ping().map_err(|_broken| End::Gone)?;
+        }
+        let next = self.state.beat.at(deadline.min(self.next_heartbeat));
+        self.alarm.as_mut().reset(next);
+        Ok(())
     }
 
     /// When the client is given up: a client whose socket is full must take something, however
@@ -224,38 +226,42 @@ impl<'a> Connection<'a> {
         traffic.stalled_since().unwrap_or_else(sign) + self.state.pulse.timeout
     }
 
-    async fn handle(&mut self, viewer: &Viewer, event: Event) -> Result<(), End> {
+    /// What is to be done about an event, if anything.
+    fn handle(&mut self, event: Event) -> Result<Option<Action>, End> {
         match event {
-            Event::Heard(message) => self.hear(viewer, message).await,
-            Event::Flushed | Event::Delivered => Ok(()),
+            Event::Heard(message) => self.hear(message),
+            Event::Flushed | Event::Delivered => Ok(None),
             Event::Unreadable(fault) => Err(End::Unreadable(fault)),
             Event::Gone => Err(End::Gone),
         }
     }
 
-    async fn hear(&mut self, viewer: &Viewer, message: Message) -> Result<(), End> {
+    /// What is to be done about a message, if anything.
+    fn hear(&mut self, message: Message) -> Result<Option<Action>, End> {
         let now = Instant::now();
         self.last_heard = now;
         if message.is_close() {
             return Err(End::Farewell);
         }
         if let Err(excess) = self.allowance.message(now) {
-            return self.refuse(excess);
+            self.refuse(excess)?;
+            return Ok(None);
         }
         let action = match message {
             Message::Text(text) => self.session.on_text(&text),
             Message::Binary(bytes) => self.session.on_binary(&bytes),
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
-                return Ok(());
+                return Ok(None);
             }
         };
         self.meter.hears(action.asked_by());
         if matches!(action, Action::Subscribe(..) | Action::Snapshot)
             && let Err(excess) = self.allowance.subscription(now)
         {
-            return self.refuse(excess);
+            self.refuse(excess)?;
+            return Ok(None);
         }
-        self.act(viewer, action).await
+        Ok(Some(action))
     }
 
     async fn act(&mut self, viewer: &Viewer, action: Action) -> Result<(), End> {
@@ -295,6 +301,15 @@ impl<'a> Connection<'a> {
         let frame = Frame { kind, bytes: frames::encode(self.encoding, message) };
         self.meter.sends(&frame);
         self.wire.answer(frame.bytes);
+    }
+
+    async fn end(&mut self, end: End) {
+        match end {
+            End::HangUp(reason) => self.hang_up(reason, None).await,
+            End::Unreadable(fault) => self.hang_up(fault.into(), Some(fault)).await,
+            End::Farewell => self.see_off().await,
+            End::Gone => {}
+        }
     }
 
     /// Says why. A client that takes nothing finds it when it reads on, if that is soon enough.

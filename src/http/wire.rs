@@ -3,26 +3,24 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    io,
-    task::{Context, Poll, ready},
+    io::{self, Read, Write},
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
 };
 
 use axum::body::Bytes;
-use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, sink};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message,
-        error::ProtocolError,
-        protocol::{CloseFrame, Role, WebSocketConfig},
-    },
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
+use tungstenite::{
+    Error, Message,
+    error::ProtocolError,
+    protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext},
 };
 
 use super::lane::{FrameKind, Lane};
 
-/// A client reads a lot and says little: the default buffer would cost 128 KiB a connection.
-const READ_BUFFER_BYTES: usize = 4 << 10;
+/// What the library asks the lane for at once. It keeps a buffer of this size for each client, and
+/// clients say little.
+const READ_BUFFER_BYTES: usize = 64;
 
 /// A message may come in many fragments, each with a head: it may take this many times its
 /// greatest length.
@@ -66,9 +64,12 @@ pub(super) enum Fault {
 }
 
 /// A WebSocket, the server's end.
-#[derive(Debug)]
 pub(super) struct Wire<IO> {
-    socket: WebSocketStream<Lane<IO>>,
+    /// Where the connection is in the WebSocket protocol.
+    protocol: WebSocketContext,
+    lane: Lane<IO>,
+    /// Whether nothing more can be read.
+    is_read_out: bool,
     /// What frames are sent as.
     kind: FrameKind,
     budget_bytes: usize,
@@ -83,7 +84,7 @@ pub(super) struct Wire<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     /// Goes on with a connection after its upgrade.
-    pub(super) async fn new(
+    pub(super) fn new(
         io: IO,
         kind: FrameKind,
         max_message_bytes: usize,
@@ -95,10 +96,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             .max_message_size(Some(max_message_bytes))
             .max_frame_size(Some(max_message_bytes));
         let max_unheard = max_message_bytes.saturating_mul(FRAGMENTS_FACTOR) + READ_BUFFER_BYTES;
-        let lane = Lane::new(io, max_unheard);
-        let socket = WebSocketStream::from_raw_socket(lane, Role::Server, Some(config)).await;
         Self {
-            socket,
+            protocol: WebSocketContext::new(Role::Server, Some(config)),
+            lane: Lane::new(io, max_unheard),
+            is_read_out: false,
             kind,
             budget_bytes,
             since_turn_bytes: 0,
@@ -148,7 +149,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     ) -> Poll<Result<Event, Error>> {
         loop {
             // Without this, a frame could fall into the middle of one that the library writes.
-            ready!(self.socket.poll_flush_unpin(cx))?;
+            ready!(self.poll_flush(cx))?;
             self.pings = 0;
             self.is_writing = false;
             if self.since_turn_bytes >= self.budget_bytes {
@@ -160,11 +161,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 let more = || Some((self.kind, frames.as_mut()?.next()?));
                 let Some((kind, frame)) = self.answers.pop_front().or_else(more) else { break };
                 bytes += frame.len();
-                self.socket.get_mut().push(kind, frame);
+                self.lane.push(kind, frame);
                 self.is_writing = true;
             }
             self.since_turn_bytes += bytes;
             if !self.is_writing {
+                self.answers = VecDeque::new();
                 self.since_turn_bytes = 0;
                 return if frames.is_some() {
                     Poll::Ready(Ok(Event::Delivered))
@@ -179,9 +181,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         if self.pings + self.answers.len() >= MAX_ANSWERS {
             return Poll::Pending;
         }
-        Poll::Ready(match ready!(self.socket.poll_next_unpin(cx)) {
+        Poll::Ready(match ready!(self.poll_next(cx)) {
             Some(Ok(message)) => {
-                self.socket.get_mut().heard();
+                self.lane.heard();
                 self.pings += usize::from(message.is_ping());
                 Event::Heard(message)
             }
@@ -199,44 +201,128 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         })
     }
 
+    /// The next message; none after the last one, or after an error.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        if self.is_read_out {
+            return Poll::Ready(None);
+        }
+        let read = self.protocol.read(&mut Polled { lane: &mut self.lane, cx });
+        let read = ready!(when_ready(read));
+        self.is_read_out = read.is_err();
+        Poll::Ready(match read {
+            Err(Error::ConnectionClosed | Error::AlreadyClosed) => None,
+            read => Some(read),
+        })
+    }
+
+    /// Writes all that waits: the frames, and behind them what the library has to say.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let flushed = self.protocol.flush(&mut Polled { lane: &mut self.lane, cx });
+        Poll::Ready(match ready!(when_ready(flushed)) {
+            // Both have said goodbye, and all is written.
+            Err(Error::ConnectionClosed) => Ok(()),
+            flushed => flushed,
+        })
+    }
+
+    /// Has the library write this, behind the frames that wait. Flush after it.
+    fn poll_write_message(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), Error> {
+        let written = self.protocol.write(&mut Polled { lane: &mut self.lane, cx }, message);
+        match when_ready(written) {
+            Poll::Ready(written) => written,
+            // The library holds it.
+            Poll::Pending => Ok(()),
+        }
+    }
+
     /// Asks for a sign of life, if the socket has nothing else to do.
     pub(super) fn ping(&mut self) -> Result<(), Error> {
         if self.is_writing {
             return Ok(());
         }
         self.is_writing = true;
-        self.socket.start_send_unpin(Message::Ping(Bytes::new()))
+        // Nobody is woken: whoever waits for the socket's next event flushes first.
+        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_write_message(&mut cx, Message::Ping(Bytes::new()))
     }
 
     /// Says goodbye behind what the client has got the beginning of, and forgets the rest. Ends
     /// when the socket has taken it.
     pub(super) async fn say_goodbye(&mut self, frame: CloseFrame) -> Result<(), Error> {
         self.answers = VecDeque::new();
-        self.socket.get_mut().drop_unbegun();
-        self.socket.send(Message::Close(Some(frame))).await
+        self.lane.drop_unbegun();
+        let mut goodbye = Some(Message::Close(Some(frame)));
+        poll_fn(|cx| {
+            if let Some(goodbye) = goodbye.take() {
+                self.poll_write_message(cx, goodbye)?;
+            }
+            self.poll_flush(cx)
+        })
+        .await
     }
 
     /// Reads to the end, which is when both sides have said goodbye.
     pub(super) async fn see_off(&mut self) {
-        while let Some(Ok(_)) = self.socket.next().await {
-            self.socket.get_mut().heard();
+        while let Some(Ok(_)) = poll_fn(|cx| self.poll_next(cx)).await {
+            self.lane.heard();
         }
     }
 
     /// Writes no more, and reads to the end without understanding. A connection that is closed
     /// with bytes unread is reset, and the client may lose the goodbye.
     pub(super) async fn swallow(&mut self) {
-        let io = self.socket.get_mut().io();
+        let io = self.lane.io();
         // A connection that breaks has an end as well.
         drop(io.shutdown().await);
         drop(copy(io, &mut sink()).await);
     }
 }
 
+/// A lane in the middle of a poll. The library reads and writes as if it would not have to wait.
+struct Polled<'a, 'b, IO> {
+    lane: &'a mut Lane<IO>,
+    cx: &'a mut Context<'b>,
+}
+
+impl<IO: AsyncRead + Unpin> Read for Polled<'_, '_, IO> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = Pin::new(&mut *self.lane).poll_read(self.cx, &mut buffer);
+        at_once(read).map(|()| buffer.filled().len())
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Write for Polled<'_, '_, IO> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        at_once(Pin::new(&mut *self.lane).poll_write(self.cx, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        at_once(Pin::new(&mut *self.lane).poll_flush(self.cx))
+    }
+}
+
+fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// The way back: who would block is woken.
+fn when_ready<T>(result: Result<T, Error>) -> Poll<Result<T, Error>> {
+    match result {
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use futures_util::{SinkExt, StreamExt};
     use proptest::prelude::*;
     use tokio::{io::duplex, runtime};
+    use tokio_tungstenite::WebSocketStream;
 
     use super::*;
 
@@ -340,7 +426,7 @@ mod tests {
             let runtime = runtime::Builder::new_current_thread().build().unwrap();
             let told = runtime.block_on(async {
                 let (near, far) = duplex(pipe_bytes);
-                let wire = Wire::new(near, FrameKind::Text, 1024, budget_bytes).await;
+                let wire = Wire::new(near, FrameKind::Text, 1024, budget_bytes);
                 tokio::join!(serve(wire, &frames), talk(far, steps)).1
             });
             prop_assert!(frames == told, "{} of {}", told.len(), frames.len());

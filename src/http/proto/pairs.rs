@@ -186,7 +186,7 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
     let lifetimes = Lifetimes { offline_after: LONG, forget_after: LONG * 2, tombstones: LONG };
     let mut world = World::new(lifetimes);
     let mut encoder = TickEncoder::default();
-    deliver(world.revision(), Content::Picture(picture(&world, true)));
+    deliver(world.revision(), Content::Picture(Box::new(picture(&world, true))));
     for patches in story() {
         for patch in &patches {
             world.apply(patch, patch.heard);
@@ -208,14 +208,20 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
     world.forget(&NodeId::Radio(3), NOW);
     world.seal();
     let missed = world.missed(&all, &all, before).unwrap();
-    deliver(world.revision(), Content::CatchUp { types: MessageTypes::ALL, missed });
+    deliver(
+        world.revision(),
+        Content::CatchUp { types: MessageTypes::ALL, missed: Box::new(missed) },
+    );
     let updated = world.matching(&all).into_iter().filter(|node| node.number == 1);
     let missed = Missed {
         updated: updated.map(|node| (node, MessageTypes::ALL.groups())).collect(),
         left: vec![Gone { id: NodeId::Radio(2), number: 2 }],
         ..Missed::default()
     };
-    deliver(world.revision(), Content::CatchUp { types: MessageTypes::ALL, missed });
+    deliver(
+        world.revision(),
+        Content::CatchUp { types: MessageTypes::ALL, missed: Box::new(missed) },
+    );
 
     let tile = |x| Tile { zoom: Zoom::new(9).unwrap(), x, y: 511 };
     let cells = vec![
@@ -223,12 +229,12 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
         CellCount { tile: tile(3), total: 0, online: 0 },
     ];
     let counted = Picture { cells: Some(cells.clone()), ..picture(&world, true) };
-    deliver(world.revision(), Content::Picture(counted));
+    deliver(world.revision(), Content::Picture(Box::new(counted)));
     world.apply(&patch(1, 9), NOW);
     let batch = world.seal().unwrap();
     let view = view(encoding, &[], &[], &cells);
     deliver(batch.revision, Content::Tick(encoder.encode(&batch, &view)));
-    deliver(Revision(1 << 50), Content::Picture(picture(&World::new(lifetimes), false)));
+    deliver(Revision(1 << 50), Content::Picture(Box::new(picture(&World::new(lifetimes), false))));
     written
 }
 
