@@ -13,7 +13,7 @@ PORT ?= 8080
 # How long `make fuzz` runs each target, in seconds.
 TIME ?= 180
 
-.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless torture bench clean
+.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless torture bench bench-baseline clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -86,6 +86,10 @@ torture: web ## Kill geocast over and over under load (KILLS=100 PACKETS=12000),
 bench: web ## Measure how fast it is here, and write the table in docs/performance.md
 	@scripts/setup rust node mosquitto
 	scripts/bench
+
+bench-baseline: web ## Measure geocast beside the classical design (benches/baseline)
+	@scripts/setup rust node mosquitto
+	scripts/bench-baseline
 
 bless: ## Write the generated TypeScript anew
 	cargo test --locked --quiet --lib -- typescript
