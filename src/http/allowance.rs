@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    bucket::{Bucket, Rate},
+    bucket::{Level, Rate},
     gate::Share,
     limits::Limits,
 };
@@ -24,49 +24,44 @@ pub(super) enum Excess {
     HangUp,
 }
 
-/// What one client has used up.
+/// What one client has used up of the limits that are the same for all.
 #[derive(Debug)]
 pub(super) struct Allowance {
-    messages: Bucket,
-    subscriptions: Bucket,
+    messages: Level,
+    subscriptions: Level,
     /// As many messages may be refused as may be sent. So a client that sends a little too much
     /// loses what is too much, and one that does not care is hung up on.
-    refusals: Bucket,
-    warnings: Bucket,
+    refusals: Level,
+    warnings: Level,
     share: Option<Arc<Share>>,
 }
 
 impl Allowance {
     /// A full one, for a client that has this share of its address's.
-    pub(super) fn new(limits: &Limits, share: Option<Arc<Share>>, now: Instant) -> Self {
-        let (count, span, burst) = WARNINGS;
-        Self {
-            messages: Bucket::new(limits.messages, now),
-            subscriptions: Bucket::new(limits.subscriptions, now),
-            refusals: Bucket::new(limits.messages, now),
-            warnings: Bucket::new(Rate::new(count, span, burst), now),
-            share,
-        }
+    pub(super) fn new(share: Option<Arc<Share>>, now: Instant) -> Self {
+        let full = Level::full(now);
+        Self { messages: full, subscriptions: full, refusals: full, warnings: full, share }
     }
 
     /// Counts a message of any kind.
-    pub(super) fn message(&mut self, now: Instant) -> Result<(), Excess> {
-        let own = self.messages.take(now);
+    pub(super) fn message(&mut self, limits: &Limits, now: Instant) -> Result<(), Excess> {
+        let own = self.messages.take(limits.messages, now);
         let all = || self.share.as_ref().map_or(Ok(()), |share| share.message(now));
-        own.and_then(|()| all()).map_err(|wait| self.refuse(wait, now))
+        own.and_then(|()| all()).map_err(|wait| self.refuse(wait, limits, now))
     }
 
     /// Counts a subscription, whose message is counted already.
-    pub(super) fn subscription(&mut self, now: Instant) -> Result<(), Excess> {
-        let own = self.subscriptions.take(now);
+    pub(super) fn subscription(&mut self, limits: &Limits, now: Instant) -> Result<(), Excess> {
+        let own = self.subscriptions.take(limits.subscriptions, now);
         let all = || self.share.as_ref().map_or(Ok(()), |share| share.subscription(now));
-        own.and_then(|()| all()).map_err(|wait| self.refuse(wait, now))
+        own.and_then(|()| all()).map_err(|wait| self.refuse(wait, limits, now))
     }
 
-    fn refuse(&mut self, wait: Duration, now: Instant) -> Excess {
-        if self.refusals.take(now).is_err() {
+    fn refuse(&mut self, wait: Duration, limits: &Limits, now: Instant) -> Excess {
+        let (count, span, burst) = WARNINGS;
+        if self.refusals.take(limits.messages, now).is_err() {
             Excess::HangUp
-        } else if self.warnings.take(now).is_ok() {
+        } else if self.warnings.take(Rate::new(count, span, burst), now).is_ok() {
             Excess::Warn(wait)
         } else {
             Excess::Ignore
@@ -78,20 +73,19 @@ impl Allowance {
 mod tests {
     use super::*;
 
-    fn allowance(now: Instant) -> Allowance {
-        let limits = Limits {
+    fn limits() -> Limits {
+        Limits {
             messages: Rate::new(10, Duration::from_secs(1), 20),
             subscriptions: Rate::new(1, Duration::from_secs(1), 5),
             ..Limits::default()
-        };
-        Allowance::new(&limits, None, now)
+        }
     }
 
     #[test]
     fn who_says_too_much_is_told_before_it_is_hung_up_on() {
         let now = Instant::now();
-        let mut allowance = allowance(now);
-        let answers: Vec<_> = (0..41).map(|_| allowance.message(now)).collect();
+        let (limits, mut allowance) = (limits(), Allowance::new(None, now));
+        let answers: Vec<_> = (0..41).map(|_| allowance.message(&limits, now)).collect();
         assert!(answers[..20].iter().all(Result::is_ok));
         assert_eq!(answers[20], Err(Excess::Warn(Duration::from_millis(100))));
         assert!(answers[30..40].iter().all(|answer| *answer == Err(Excess::Ignore)));
@@ -101,20 +95,20 @@ mod tests {
     #[test]
     fn who_waits_as_told_is_heard() {
         let now = Instant::now();
-        let mut allowance = allowance(now);
-        let refused = (0..).find_map(|_| allowance.subscription(now).err());
+        let (limits, mut allowance) = (limits(), Allowance::new(None, now));
+        let refused = (0..).find_map(|_| allowance.subscription(&limits, now).err());
         let Some(Excess::Warn(wait)) = refused else { panic!("not told: {refused:?}") };
-        assert_eq!(allowance.subscription(now + wait), Ok(()));
+        assert_eq!(allowance.subscription(&limits, now + wait), Ok(()));
     }
 
     #[test]
     fn who_floods_is_hung_up_on_however_fast() {
         for per_second in [25, 100, 10_000_u32] {
             let mut now = Instant::now();
-            let mut allowance = allowance(now);
+            let (limits, mut allowance) = (limits(), Allowance::new(None, now));
             let enough = (0..1_000_000).any(|_| {
                 now += Duration::from_secs(1) / per_second;
-                allowance.message(now) == Err(Excess::HangUp)
+                allowance.message(&limits, now) == Err(Excess::HangUp)
             });
             assert!(enough, "{per_second} a second");
         }

@@ -24,6 +24,12 @@ impl Rate {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     rate: Rate,
+    level: Level,
+}
+
+/// How full a bucket is whose rate stands somewhere else: as when many have the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
     /// When it will be full again, if no more are taken.
     full_at: Instant,
 }
@@ -31,25 +37,37 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full one.
     pub(super) const fn new(rate: Rate, now: Instant) -> Self {
-        Self { rate, full_at: now }
+        Self { rate, level: Level::full(now) }
     }
 
     /// Takes a token, or says how long it takes until there is one.
     pub(super) fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let full_at = self.full_at.max(now) + self.rate.pause;
+        self.level.take(self.rate, now)
+    }
+
+    /// Whether it is as good as a new one.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        self.level.full_at <= now
+    }
+}
+
+impl Level {
+    /// That of a full one.
+    pub(super) const fn full(now: Instant) -> Self {
+        Self { full_at: now }
+    }
+
+    /// Takes a token, or says how long it takes until there is one.
+    pub(super) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + rate.pause;
         let missing = full_at - now;
-        match missing.checked_sub(self.rate.pause * self.rate.burst) {
+        match missing.checked_sub(rate.pause * rate.burst) {
             None | Some(Duration::ZERO) => {
                 self.full_at = full_at;
                 Ok(())
             }
             Some(wait) => Err(wait),
         }
-    }
-
-    /// Whether it is as good as a new one.
-    pub(super) fn is_full(&self, now: Instant) -> bool {
-        self.full_at <= now
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn upgrade(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let filter = filter::from_query(query.as_deref())?;
+    let filter = filter::from_query(query.as_deref())?.map(Box::new);
     check_origin(&state, &client, request.headers())?;
     let (answer, encoding, upgrade) = handshake(request)?;
     state.sockets.clone().spawn(async move {
@@ -108,7 +108,7 @@ impl<'a> Connection<'a> {
             state,
             encoding,
             session: Session::new(encoding),
-            allowance: Allowance::new(limits, client.share.clone(), now),
+            allowance: Allowance::new(client.share.clone(), now),
             client,
             meter: Arc::new(meter),
             next_heartbeat,
@@ -117,27 +117,25 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// From hello to goodbye. A task holds as much as the longest of its waits: what happens once,
+    /// From hello to goodbye. A task holds as much as the greatest of its waits: what happens once,
     /// or seldom, is boxed and not kept.
-    async fn serve(&mut self, filter: Option<Filter>) {
+    async fn serve(&mut self, filter: Option<Box<Filter>>) {
         let span = debug_span!("ws", client = %self.client.ip);
-        let end = match Box::pin(self.open(filter).instrument(span.clone())).await {
-            Ok(viewer) => self.converse(&viewer).instrument(span).await,
-            Err(end) => end,
-        };
+        let end = self.converse(filter).instrument(span).await;
         let bytes = self.client.traffic.written();
         debug!("a client is gone, after {bytes} bytes to it: {end:?}");
         Box::pin(self.end(end)).await;
     }
 
-    async fn converse(&mut self, viewer: &Viewer) -> End {
-        match self.try_converse(viewer).await {
+    async fn converse(&mut self, filter: Option<Box<Filter>>) -> End {
+        match self.try_converse(filter).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
     }
 
-    async fn try_converse(&mut self, viewer: &Viewer) -> Result<Infallible, End> {
+    async fn try_converse(&mut self, filter: Option<Box<Filter>>) -> Result<Infallible, End> {
+        let viewer = &Box::pin(self.open(filter)).await?;
         loop {
             let delivery = self.listen(viewer).await?;
             let sealed_at = delivery.sealed_at;
@@ -151,13 +149,13 @@ impl<'a> Connection<'a> {
     }
 
     /// Takes a place on the map, and says hello.
-    async fn open(&mut self, filter: Option<Filter>) -> Result<Viewer, End> {
+    async fn open(&mut self, filter: Option<Box<Filter>>) -> Result<Viewer, End> {
         let state = self.state;
         let viewer = state.live.join(self.encoding).await?;
         self.meter.joins(&viewer);
         self.say("hello", &hello(state).await?);
         if let Some(filter) = filter {
-            let action = self.session.on_query(filter);
+            let action = self.session.on_query(*filter);
             self.act(&viewer, action).await?;
         }
         Ok(viewer)
@@ -243,7 +241,7 @@ impl<'a> Connection<'a> {
         if message.is_close() {
             return Err(End::Farewell);
         }
-        if let Err(excess) = self.allowance.message(now) {
+        if let Err(excess) = self.allowance.message(&self.state.limits, now) {
             self.refuse(excess)?;
             return Ok(None);
         }
@@ -256,7 +254,7 @@ impl<'a> Connection<'a> {
         };
         self.meter.hears(action.asked_by());
         if matches!(action, Action::Subscribe(..) | Action::Snapshot)
-            && let Err(excess) = self.allowance.subscription(now)
+            && let Err(excess) = self.allowance.subscription(&self.state.limits, now)
         {
             self.refuse(excess)?;
             return Ok(None);
