@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -10,20 +9,19 @@ use std::{
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::{JoinSet, LocalSet},
     time::{sleep, timeout},
 };
 
 use super::{
     Order, answer,
-    frames::{Came, Rest, masked},
-    socket::{Door, open, send, subscribe},
-    tally::{Glance, Tally},
-    truth::{differences, misplaced, place_of, published, told_anew},
+    client::{Client, Common, Witness},
+    frames::Rest,
+    socket::Door,
+    tally::Tally,
+    truth::{differences, misplaced, published, told_anew},
 };
 use crate::{
     bench::{
@@ -33,7 +31,6 @@ use crate::{
     },
     broadcast::Encoding,
     config::{Views, WireEncoding},
-    http::reader::Reader,
 };
 
 /// What all clients of a process read into, one after the other.
@@ -94,32 +91,6 @@ pub(crate) struct Checked {
 pub(super) fn run(job: ClientsJob, orders: mpsc::Receiver<String>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, Crowd::new(job).obey(orders))
-}
-
-/// What all clients share.
-struct Common {
-    job: ClientsJob,
-    mesh: Mesh,
-    encoding: Encoding,
-    buffer: RefCell<Vec<u8>>,
-    tally: RefCell<Tally>,
-    /// Which updates are timed, and between which moments they are due.
-    expected: Cell<Option<(Timetable, u64, u64)>>,
-    /// From the first step of each client to its whole picture.
-    pictures: RefCell<Histogram>,
-    complete: watch::Sender<usize>,
-}
-
-/// A client of the sample.
-struct Witness {
-    reader: Reader,
-    /// That of its last picture.
-    epoch: String,
-    /// Whether that was a whole one.
-    is_full: bool,
-    /// The last update that was timed of each node.
-    timed: HashMap<usize, u64>,
-    broken: Option<String>,
 }
 
 struct Crowd {
@@ -266,154 +237,5 @@ impl Crowd {
         }
         checked.examples.truncate(10);
         Ok(checked)
-    }
-}
-
-impl Witness {
-    fn new(encoding: Encoding) -> Self {
-        Self {
-            reader: Reader::new(encoding),
-            epoch: String::new(),
-            is_full: false,
-            timed: HashMap::new(),
-            broken: None,
-        }
-    }
-
-    /// Where it left off, if it has been here before.
-    fn cursor(&self) -> Option<(String, u64)> {
-        Some((self.epoch.clone(), self.reader.revision()?))
-    }
-}
-
-/// One client.
-struct Client {
-    common: Rc<Common>,
-    view: View,
-    witness: Option<Rc<RefCell<Witness>>>,
-    rest: Rest,
-    /// From its first step until its picture is whole: when that was, and its turn to connect.
-    picture: Option<(u64, OwnedSemaphorePermit)>,
-    pongs: Vec<u8>,
-}
-
-impl Client {
-    async fn live(mut self, at_once: Arc<Semaphore>) {
-        let Err(error) = self.watch(at_once).await;
-        let common = Rc::clone(&self.common);
-        let first = common.tally.borrow().lost == 0;
-        common.tally.borrow_mut().lost += 1;
-        if first {
-            tracing::warn!("a client was lost: {error:#}");
-        }
-    }
-
-    async fn watch(&mut self, at_once: Arc<Semaphore>) -> anyhow::Result<std::convert::Infallible> {
-        let turn = at_once.acquire_owned().await?;
-        self.picture = Some((now_ns(), turn));
-        let common = Rc::clone(&self.common);
-        let (stream, bytes) = open(&common.job.door, common.job.encoding).await?;
-        let cursor = self.witness.as_ref().and_then(|witness| witness.borrow().cursor());
-        let resume = cursor.as_ref().map(|(epoch, revision)| (epoch.as_str(), *revision));
-        subscribe(&stream, &self.view, &common.job.types, resume).await?;
-        self.take(&bytes)?;
-        loop {
-            self.read(&stream).await?;
-            if !self.pongs.is_empty() {
-                send(&stream, &std::mem::take(&mut self.pongs)).await?;
-            }
-        }
-    }
-
-    async fn read(&mut self, stream: &TcpStream) -> anyhow::Result<()> {
-        stream.readable().await?;
-        let common = Rc::clone(&self.common);
-        let mut buffer = common.buffer.borrow_mut();
-        match stream.try_read(&mut buffer) {
-            Ok(0) => bail!("the server closed the connection"),
-            Ok(read) => self.take(&buffer[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let Self { common, witness, rest, picture, pongs, .. } = self;
-        rest.take(bytes, |came| {
-            match came {
-                Came::Message(message) => {
-                    let now_ns = now_ns();
-                    let glance = Glance::at(common.encoding, message);
-                    let mut tally = common.tally.borrow_mut();
-                    tally.last_frame_ns = now_ns;
-                    tally.count(message, &glance);
-                    drop(tally);
-                    if let Some(witness) = witness {
-                        common.hear(&mut witness.borrow_mut(), message, now_ns);
-                    }
-                    if glance == (Glance::Snapshot { more: false })
-                        && let Some((began_ns, _turn)) = picture.take()
-                    {
-                        common.pictures.borrow_mut().record((now_ns - began_ns) / 1000);
-                        common.complete.send_modify(|complete| *complete += 1);
-                    }
-                }
-                Came::Ping(content) => {
-                    common.tally.borrow_mut().pings += 1;
-                    pongs.extend(masked(0xa, content));
-                }
-                Came::Pong => {}
-                Came::Close(code) => bail!("the server hung up with code {code}"),
-            }
-            Ok(())
-        })
-    }
-}
-
-impl Common {
-    /// Forgets the pictures of before. Answers the time, and how many bytes there were before it.
-    fn begin(&self) -> (u64, u64) {
-        self.complete.send_replace(0);
-        *self.pictures.borrow_mut() = Histogram::default();
-        (now_ns(), self.tally.borrow().bytes)
-    }
-
-    /// A client of the sample hears a message.
-    fn hear(&self, witness: &mut Witness, message: &[u8], now_ns: u64) {
-        let heard = match witness.reader.read(message) {
-            Ok(heard) => heard,
-            Err(broken) => {
-                witness.broken.get_or_insert_with(|| broken.to_string());
-                return;
-            }
-        };
-        if heard["type"] == "snapshot" {
-            heard["epoch"].as_str().unwrap_or_default().clone_into(&mut witness.epoch);
-            witness.is_full = heard["full"] == true;
-        }
-        let Some((timetable, from_ns, to_ns)) = self.expected.get() else { return };
-        let (records, position): (_, fn(&Value) -> &Value) = match heard["type"].as_str() {
-            Some("position_update") => (&heard["positions"], |record| record),
-            Some("node_enter") => (&heard["nodes"], |record| &record["position"]),
-            _ => return,
-        };
-        for record in records.as_array().into_iter().flatten() {
-            let Some(node) = record["id"].as_str().and_then(|id| self.node(id)) else { continue };
-            let Some(place) = place_of(position(record)) else { continue };
-            let Some(update) = timetable.update_at(node, place, now_ns) else { continue };
-            // One that comes again, as when the node leaves and enters, is late for no reason.
-            if witness.timed.insert(node, update) != Some(update) {
-                let due_ns = timetable.due_ns(update);
-                if (from_ns..to_ns).contains(&due_ns) {
-                    let late_ns = now_ns.saturating_sub(due_ns);
-                    self.tally.borrow_mut().latency.record(late_ns / 1000);
-                }
-            }
-        }
-    }
-
-    fn node(&self, id: &str) -> Option<usize> {
-        let number = u32::from_str_radix(id.strip_prefix('!')?, 16).ok()?;
-        self.mesh.node(number)
     }
 }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+mod client;
 mod clients;
 mod frames;
 mod publisher;
