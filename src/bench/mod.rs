@@ -30,6 +30,7 @@ pub mod machine;
 mod mesh;
 pub mod report;
 mod snapshot;
+mod spatial;
 pub mod usage;
 mod worker;
 
@@ -50,6 +51,7 @@ pub async fn run(
             Benchmark::Fanout(fanout) => fanout::run(&fanout, seed, &clock).await,
             Benchmark::Snapshot(snapshot) => snapshot::run(&snapshot, seed, &clock).await,
             Benchmark::Idle(idle) => idle::run(&idle, seed, &clock).await,
+            Benchmark::Spatial(spatial) => spatial::run(&spatial, seed).await,
         }
     };
     let report = tokio::select! {

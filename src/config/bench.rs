@@ -35,6 +35,8 @@ pub enum Benchmark {
     Snapshot(Snapshot),
     /// Clients that watch while nothing happens: what each costs to have.
     Idle(Idle),
+    /// Who sees which of a tick's changes, and nothing else: every way to find it out.
+    Spatial(Spatial),
 }
 
 /// Settings of `geocast bench ingest`.
@@ -241,4 +243,22 @@ pub struct Idle {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the flags are documented there")]
     pub under_test: UnderTest,
+}
+
+/// Settings of `geocast bench spatial`.
+#[derive(Args, Clone, Debug)]
+pub struct Spatial {
+    /// How many clients look.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1000,10000,50000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub clients: Vec<u32>,
+
+    /// How many nodes have changed in the tick; each with each number of clients.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1000,10000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub updates: Vec<u32>,
+
+    /// What their views are drawn from.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "city,country,world")]
+    pub views: Vec<Views>,
 }

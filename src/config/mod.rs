@@ -22,8 +22,8 @@ use clap::{
 use url::Url;
 
 pub use bench::{
-    Bench, Benchmark, Connections, Crowd, Fanout, Idle, Ingest, Sample, Snapshot, UnderTest, Views,
-    WireEncoding,
+    Bench, Benchmark, Connections, Crowd, Fanout, Idle, Ingest, Sample, Snapshot, Spatial,
+    UnderTest, Views, WireEncoding,
 };
 pub use limits::Limits;
 pub use retention::Retention;
