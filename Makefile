@@ -13,7 +13,7 @@ PORT ?= 8080
 # How long `make fuzz` runs each target, in seconds.
 TIME ?= 180
 
-.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless torture bench bench-baseline clean
+.PHONY: help demo test setup fmt lint doc deny test-rust test-web test-cost test-browser test-autobahn test-fuzz web release autobahn fuzz simulate bless bless-cost torture bench bench-baseline clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -32,7 +32,7 @@ test: ## Run every check; the last line says how it went
 # --- the steps of `make test`, in its order
 
 setup: ## Check the tools and install what is missing
-	scripts/setup rust node mosquitto postgres chromium
+	scripts/setup rust node mosquitto postgres valgrind chromium
 
 test-web: web/node_modules/.package-lock.json ## Check, test and build the page
 	npm --prefix web run --silent check
@@ -53,6 +53,9 @@ deny: ## Check the dependencies' licences and sources
 
 test-rust: web ## Run the Rust tests; check the TypeScript that they write
 	scripts/test-rust
+
+test-cost: web ## Count the instructions of the hot functions
+	scripts/test-cost
 
 test-browser: web ## Use the page of the running demo with a real Chromium
 	scripts/test-browser
@@ -93,6 +96,9 @@ bench-baseline: web ## Measure geocast beside the classical design (benches/base
 
 bless: ## Write the generated TypeScript anew
 	cargo test --locked --quiet --lib -- typescript
+
+bless-cost: web ## Write down how many instructions the hot functions take
+	scripts/test-cost bless
 
 clean: ## Remove everything that was built
 	cargo clean
