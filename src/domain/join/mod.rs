@@ -13,11 +13,11 @@ use super::{Area, Bounds, Place};
 
 /// Changes from which on a tick is packed, if watchers are not too many for it. Tests have few, and
 /// want both ways all the same.
-const DENSE: usize = if cfg!(test) { 3 } else { 256 };
+const DENSE: usize = if cfg!(test) { 3 } else { 1000 };
 
 /// Watchers for each change up to which packing is cheaper than asking. The crossover that
-/// `geocast bench spatial` finds, see decision 0020.
-const WATCHERS_PER_CHANGE: usize = 20;
+/// `geocast bench spatial` looks for, see decision 0020.
+const WATCHERS_PER_CHANGE: usize = 5;
 
 /// A rectangle of places, edges included, in units of 1e-7 degrees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
