@@ -9,6 +9,7 @@ pub mod fuzzing;
 mod lag;
 mod metrics;
 mod opening;
+mod pace;
 mod place;
 mod postgres;
 mod quarantine;
