@@ -68,13 +68,15 @@ fn show(report: &Report) {
     let mut world = World::new(LIFETIMES);
     world.apply(&report.patch, ARRIVED);
     let batch = world.seal().expect("a node that was never heard of is news");
+    let sights = [Sight { change: 0, kind: SightKind::Enter }];
+    let messages: Vec<_> = (0..).zip(&batch.messages).map(|(index, _)| index).collect();
     let frames = |encoding| {
         let view = View {
             encoding,
             types: MessageTypes::ALL,
-            sights: vec![Sight { change: 0, kind: SightKind::Enter }],
-            messages: (0..).take(batch.messages.len()).collect(),
-            cells: Vec::new(),
+            sights: &sights,
+            messages: &messages,
+            cells: &[],
         };
         TickEncoder::default().encode(&batch, &view)
     };
