@@ -1,6 +1,6 @@
 //! Who looks where: clients by what they asked for, found by place and by node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, hash::Hash};
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
@@ -39,7 +39,7 @@ pub(super) struct Audiences {
     /// Filters that name nodes.
     nodes: FxHashMap<NodeId, BTreeSet<AudienceSlot>>,
     /// Filters that ask for counts by tile.
-    cells: BTreeMap<Zoom, BTreeSet<AudienceSlot>>,
+    cells: FxHashMap<Zoom, BTreeSet<AudienceSlot>>,
     /// Filters with none of these.
     everywhere: BTreeSet<AudienceSlot>,
     /// Where the nodes of the tick under way are, kept so that nothing is allocated anew.
@@ -108,14 +108,7 @@ impl Audiences {
             remove_from(&mut self.nodes, id, slot);
         }
         match (filter.cells, &filter.node_ids, &filter.bounds) {
-            (Some(zoom), ..) => {
-                if let Some(audiences) = self.cells.get_mut(&zoom) {
-                    audiences.remove(&slot);
-                    if audiences.is_empty() {
-                        self.cells.remove(&zoom);
-                    }
-                }
-            }
+            (Some(zoom), ..) => remove_from(&mut self.cells, &zoom, slot),
             (None, Some(_), _) => {}
             (None, None, Some(_)) => self.viewports.remove(slot),
             (None, None, None) => drop(self.everywhere.remove(&slot)),
@@ -203,15 +196,16 @@ impl Audiences {
     }
 }
 
-fn remove_from(
-    nodes: &mut FxHashMap<NodeId, BTreeSet<AudienceSlot>>,
-    id: &NodeId,
+/// Takes an audience out of those found by `key`.
+fn remove_from<K: Eq + Hash>(
+    index: &mut FxHashMap<K, BTreeSet<AudienceSlot>>,
+    key: &K,
     slot: AudienceSlot,
 ) {
-    if let Some(audiences) = nodes.get_mut(id) {
+    if let Some(audiences) = index.get_mut(key) {
         audiences.remove(&slot);
         if audiences.is_empty() {
-            nodes.remove(id);
+            index.remove(key);
         }
     }
 }
