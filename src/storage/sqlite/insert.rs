@@ -20,8 +20,12 @@ use crate::storage::sql::{
 /// of the 32766 parameters that a statement may have.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
-/// The statements of a table, one for each size.
-pub(super) struct Insert([Arc<str>; SIZES.len()]);
+/// The statements of a table.
+pub(super) struct Insert {
+    columns: usize,
+    /// One for each size.
+    statements: [Arc<str>; SIZES.len()],
+}
 
 /// A row whose statements are prepared.
 pub(super) trait Inserted: Row {
@@ -62,10 +66,11 @@ impl Insert {
         } else {
             String::new()
         };
-        Self(SIZES.map(|size| {
+        let statements = SIZES.map(|size| {
             let rows = vec![row.as_str(); size].join(",");
             format!("INSERT OR ROLLBACK INTO {table} ({columns}) VALUES {rows} {tail}").into()
-        }))
+        });
+        Self { columns: names.len(), statements }
     }
 }
 
@@ -74,13 +79,13 @@ pub(super) async fn insert<R: Inserted>(
     connection: &mut SqliteConnection,
     rows: &[R],
 ) -> Result<(), sqlx::Error> {
-    let Insert(statements) = &**R::INSERT;
+    let Insert { columns, statements } = &**R::INSERT;
     let mut rest = rows;
     for (size, statement) in SIZES.into_iter().zip(statements) {
         while let Some((rows, after)) = rest.split_at_checked(size) {
             rest = after;
             let mut values = SqliteArguments::default();
-            values.reserve(R::COLUMNS.split(',').count() * size, 0);
+            values.reserve(columns * size, 0);
             for row in rows {
                 row.put(&mut values).map_err(sqlx::Error::Encode)?;
             }
