@@ -28,17 +28,10 @@ use super::{
     machine::{LOAD_CORE, start_on},
     usage::now_ns,
 };
-use crate::{
-    config,
-    domain::{Report as Said, Timestamp},
-    storage,
-};
+use crate::{config, domain::Report as Said, storage};
 
 /// Nodes silent for this long start anew: none.
 const FORGET_AFTER: Duration = Duration::from_hours(1000);
-
-/// When the mesh speaks: the same for every run, as what it says depends on it.
-const START: Timestamp = Timestamp::from_seconds(1_795_248_060);
 
 /// How long the server may take for all of it.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -52,16 +45,16 @@ pub(super) async fn run(config: &config::Ingest, seed: u64) -> anyhow::Result<Re
     let folder = tempfile::tempdir()?;
     info!("making up what is published");
     let mesh = (config.nodes as usize, config.publishes as usize, config.copies);
-    let made_up = || Traffic::simulated(mesh, seed, START);
-    let recorded = |file: &PathBuf| Traffic::recorded(file, START);
+    let made_up = || Traffic::simulated(mesh, seed);
+    let recorded = |file: &PathBuf| Traffic::recorded(file);
     let traffic = config.recording.as_ref().map_or_else(made_up, recorded)?;
     let decrypt = stages::decrypt(&traffic)?;
     let (decode, reports) = stages::decode(&traffic)?;
     describe(&mut report, config, &traffic, &reports);
     let count = traffic.publishes.len() as f64;
-    let each_us = |cost: Cost| cost.cpu.as_secs_f64() * 1e6 / count;
-    report.measured("decrypt", each_us(decrypt), "us/publish");
-    report.measured("decode, with decrypt", each_us(decode), "us/publish");
+    let each_us = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count;
+    report.measured("decrypt", each_us(decrypt.cpu), "us/publish");
+    report.measured("decode, with decrypt", each_us(decode.cpu), "us/publish");
 
     // One run fills a database that is given.
     let stored = if config.direct || config.database_url.is_none() {
@@ -74,10 +67,9 @@ pub(super) async fn run(config: &config::Ingest, seed: u64) -> anyhow::Result<Re
     }
     let whole = behind_broker(&mut report, config, &folder, &traffic).await?;
     let target = Target::AtMost(if is_postgres(config) { 20.0 } else { 15.0 });
-    report.aimed("all: broker to acknowledged", each_us(whole), "us/publish", target);
+    report.aimed("all: broker to acknowledged", each_us(whole.cpu), "us/publish", target);
     if let Some(stored) = stored {
         let rest = whole.cpu.saturating_sub(decode.cpu + stored.cpu);
-        let rest = Cost { cpu: rest, ..whole };
         report.measured("receive, acknowledge, world: the rest", each_us(rest), "us/publish");
     }
     let rate = count / whole.wall.as_secs_f64();

@@ -8,6 +8,9 @@ use crate::{
     domain::{Report, Timestamp},
 };
 
+/// When the mesh speaks: the same for every run, as what it says depends on it.
+const START: Timestamp = Timestamp::from_seconds(1_795_248_060);
+
 /// What the draws are for.
 const COPIES: u64 = 0x00c0_91e5;
 
@@ -19,21 +22,26 @@ pub(super) struct Publish {
     pub(super) payload: Vec<u8>,
 }
 
-/// What is published, and when it begins.
+impl Publish {
+    pub(super) fn arrived(&self) -> Timestamp {
+        START.plus(Duration::from_millis(self.t_ms.into()))
+    }
+}
+
+/// What is published.
 pub(super) struct Traffic {
     pub(super) publishes: Vec<Publish>,
-    start: Timestamp,
 }
 
 impl Traffic {
     /// What a recording holds.
-    pub(super) fn recorded(path: &Path, start: Timestamp) -> anyhow::Result<Self> {
+    pub(super) fn recorded(path: &Path) -> anyhow::Result<Self> {
         let records = Reader::new(BufReader::new(File::open(path)?))?;
         let publishes = records.map(|record| {
             let record = record?;
             Ok(Publish { t_ms: record.t_ms, topic: record.topic, payload: record.payload })
         });
-        Ok(Self { publishes: publishes.collect::<anyhow::Result<_>>()?, start })
+        Ok(Self { publishes: publishes.collect::<anyhow::Result<_>>()? })
     }
 
     /// The first `count` messages that a mesh of so many nodes publishes. Its packets are heard by
@@ -42,14 +50,13 @@ impl Traffic {
     pub(super) fn simulated(
         (nodes, count, copies): (usize, usize, f64),
         seed: u64,
-        start: Timestamp,
     ) -> anyhow::Result<Self> {
         let population = Population::new(&Region::rhine()?, nodes, seed);
-        let mut simulator = Simulator::new(population, seed, start);
+        let mut simulator = Simulator::new(population, seed, START);
         let mut random = Random::of(seed, COPIES);
         let mut publishes = Vec::with_capacity(count);
         for t_ms in (0..).step_by(100) {
-            for event in simulator.next(start.plus(Duration::from_millis(t_ms.into()))) {
+            for event in simulator.next(START.plus(Duration::from_millis(t_ms.into()))) {
                 for (nth, one) in simulator.publish(&event).into_iter().enumerate() {
                     if nth == 0 || random.chance((copies - 1.0) / 2.0) {
                         let (topic, payload) = (one.frame.topic, one.frame.payload);
@@ -62,12 +69,7 @@ impl Traffic {
             }
         }
         publishes.truncate(count);
-        Ok(Self { publishes, start })
-    }
-
-    /// When a message came.
-    pub(super) fn arrived(&self, publish: &Publish) -> Timestamp {
-        self.start.plus(Duration::from_millis(publish.t_ms.into()))
+        Ok(Self { publishes })
     }
 
     /// Writes all of it to a file that can be replayed.
