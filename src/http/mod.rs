@@ -29,6 +29,7 @@ mod metrics;
 mod nodes;
 mod opening;
 mod origin;
+mod polled;
 mod proto;
 mod protocol;
 pub mod reader;

@@ -3,20 +3,22 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    io::{self, Read, Write},
-    pin::Pin,
+    io,
     task::{Context, Poll, Waker, ready},
 };
 
 use axum::body::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, sink};
 use tungstenite::{
     Error, Message,
     error::ProtocolError,
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext},
 };
 
-use super::lane::{FrameKind, Lane};
+use super::{
+    lane::{FrameKind, Lane},
+    polled::{Polled, when_ready},
+};
 
 /// What the library asks the lane for at once. It keeps a buffer of this size for each client, and
 /// clients say little.
@@ -275,45 +277,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         // A connection that breaks has an end as well.
         drop(io.shutdown().await);
         drop(copy(io, &mut sink()).await);
-    }
-}
-
-/// A lane in the middle of a poll. The library reads and writes as if it would not have to wait.
-struct Polled<'a, 'b, IO> {
-    lane: &'a mut Lane<IO>,
-    cx: &'a mut Context<'b>,
-}
-
-impl<IO: AsyncRead + Unpin> Read for Polled<'_, '_, IO> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        let read = Pin::new(&mut *self.lane).poll_read(self.cx, &mut buffer);
-        at_once(read).map(|()| buffer.filled().len())
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> Write for Polled<'_, '_, IO> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        at_once(Pin::new(&mut *self.lane).poll_write(self.cx, bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        at_once(Pin::new(&mut *self.lane).poll_flush(self.cx))
-    }
-}
-
-fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
-    match poll {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-    }
-}
-
-/// The way back: who would block is woken.
-fn when_ready<T>(result: Result<T, Error>) -> Poll<Result<T, Error>> {
-    match result {
-        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-        result => Poll::Ready(result),
     }
 }
 
