@@ -4,8 +4,11 @@
 //! removes any, so what was found is still there when the writer's turn comes. The writer's
 //! connection goes to whoever has waited longest, so a commit waits for one step at most.
 
+mod statements;
+
 use sqlx::{Connection as _, SqliteConnection};
 
+use self::statements::{PACKETS, Statements, TABLES, taken_off};
 use super::{SqliteStore, failed};
 use crate::{
     domain::Timestamp,
@@ -30,74 +33,6 @@ const TRIM: &str = "DELETE FROM absences WHERE rowid NOT IN \
 const SO_FAR_BEHIND: &str = "SELECT packet FROM receptions WHERE packet <= ?1 \
     ORDER BY packet, gateway LIMIT 1 OFFSET ?2";
 const REMOVE_RECEPTIONS: &str = "DELETE FROM receptions WHERE packet <= ?1";
-
-/// The statements of a table whose rows are numbered in the order in which they were stored.
-struct Statements {
-    history: History,
-    /// The oldest rows: number, and when they came.
-    oldest: &'static str,
-    /// When the first row after this one came that came no later than this.
-    next_telling: &'static str,
-    /// The packet of the oldest row.
-    head: &'static str,
-    remove: &'static str,
-}
-
-/// `$came` says when a row came to this server.
-macro_rules! statements {
-    ($history:ident, $table:literal, $row:literal, $packet:literal, $came:expr) => {
-        Statements {
-            history: History::$history,
-            oldest: concat!(
-                "SELECT ",
-                $row,
-                ", ",
-                $came,
-                " FROM ",
-                $table,
-                " ORDER BY ",
-                $row,
-                " LIMIT ?1"
-            ),
-            next_telling: concat!(
-                "SELECT ",
-                $came,
-                " AS came FROM ",
-                $table,
-                " WHERE ",
-                $row,
-                " > ?1 AND came <= ?2 ORDER BY ",
-                $row,
-                " LIMIT 1"
-            ),
-            head: concat!("SELECT ", $packet, " FROM ", $table, " ORDER BY ", $row, " LIMIT 1"),
-            remove: concat!("DELETE FROM ", $table, " WHERE ", $row, " <= ?1"),
-        }
-    };
-}
-
-/// A row came with its packet. Where that is gone, the time by the gateway's clock has to do.
-macro_rules! came {
-    ($table:literal, $heard:literal) => {
-        concat!(
-            "coalesce((SELECT received_at FROM packets WHERE packets.id = ",
-            $table,
-            ".packet), ",
-            $heard,
-            ")"
-        )
-    };
-}
-
-const PACKETS: Statements = statements!(Packets, "packets", "id", "id", "+received_at");
-
-const TABLES: [Statements; 5] = [
-    PACKETS,
-    statements!(Positions, "positions", "packet", "packet", came!("positions", "heard")),
-    statements!(Telemetry, "telemetry", "packet", "packet", came!("telemetry", "heard")),
-    statements!(Messages, "messages", "packet", "packet", came!("messages", "time")),
-    statements!(Links, "links", "id", "packet", came!("links", "time")),
-];
 
 /// Pages of a database.
 #[derive(Clone, Copy, Debug)]
@@ -324,18 +259,6 @@ async fn packets(
         (History::Receptions, receptions.rows_affected()),
         (History::Packets, packets.rows_affected()),
     ])
-}
-
-/// Takes rows off the tally of a table.
-fn taken_off(history: History) -> &'static str {
-    match history {
-        History::Packets => "UPDATE tallies SET packets = packets - ?1",
-        History::Receptions => "UPDATE tallies SET receptions = receptions - ?1",
-        History::Positions => "UPDATE tallies SET positions = positions - ?1",
-        History::Telemetry => "UPDATE tallies SET telemetry = telemetry - ?1",
-        History::Messages => "UPDATE tallies SET messages = messages - ?1",
-        History::Links => "UPDATE tallies SET links = links - ?1",
-    }
 }
 
 #[cfg(test)]
