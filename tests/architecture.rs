@@ -37,6 +37,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["http/"]),
     ("hyper", &["http/"]),
     ("tokio_tungstenite", &["http/"]),
+    ("tungstenite", &["http/"]),
 ];
 const MQTT: &[&str] = &["ingest/mqtt", "ingest/broker", "capture", "demo"];
 
