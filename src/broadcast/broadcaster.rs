@@ -12,13 +12,14 @@ use tokio::{
 };
 
 use super::{
-    COMMANDS, Command, Committed, Content, Cursor, Delivery, Encoder, LiveMap, Metrics, Picture,
-    Subscriber, ViewerId,
+    COMMANDS, Command, Committed, Content, Cursor, Delivery, Encoder, Encoding, LiveMap, Metrics,
+    Picture, Subscriber, ViewerId,
     audiences::Audiences,
     client::{Clients, Request},
     notes::Notes,
+    pictures::Pictures,
 };
-use crate::domain::{Clock, Continuation, Filter, Revision, World};
+use crate::domain::{Clock, Continuation, Filter, Missed, Revision, World};
 
 /// How often time passes for nodes that say nothing, and clients that are gone are cleared away.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -43,6 +44,7 @@ pub struct Broadcaster<E> {
     pub(super) clients: Clients,
     pub(super) audiences: Audiences,
     pub(super) notes: Notes,
+    pictures: Pictures,
     /// Clients with a request that waits for the tick.
     pub(super) waiting: BTreeSet<ViewerId>,
     pub(super) encoder: E,
@@ -79,6 +81,7 @@ impl<E: Encoder> Broadcaster<E> {
             clients: Clients::default(),
             audiences: Audiences::default(),
             notes: Notes::default(),
+            pictures: Pictures::default(),
             waiting: BTreeSet::new(),
             encoder,
             metrics,
@@ -142,6 +145,7 @@ impl<E: Encoder> Broadcaster<E> {
             self.drop_filter(viewer);
             self.clients.remove(viewer);
         }
+        self.pictures.drop_unused(Instant::now());
         // After a quiet time, what a large tick needed is given back.
         if self.last_tick.is_none_or(|last| last.elapsed() >= HOUSEKEEPING) {
             self.notes = Notes::default();
@@ -213,6 +217,7 @@ impl<E: Encoder> Broadcaster<E> {
         if (client.request.is_none() && client.behind.is_none()) || !mailbox.is_free() {
             return;
         }
+        let encoding = client.encoding;
         let cursor = client.behind.take().unwrap_or(self.sealed);
         let request = client.request.take().map(|request| *request);
         let held = self.audiences.filter(client.seat).cloned();
@@ -221,13 +226,15 @@ impl<E: Encoder> Broadcaster<E> {
                 if let Some(zoom) = filter.cells {
                     self.world.count_cells(zoom, self.clock.now());
                 }
-                let picture = self.picture(held.as_ref(), &filter, resume, cursor);
+                let picture = self
+                    .difference(held.as_ref(), &filter, resume, cursor)
+                    .unwrap_or_else(|| self.full_picture(&filter, encoding));
                 self.set_filter(viewer, filter);
                 Content::Picture(Box::new(picture))
             }
             (_, None) => return,
             (Some(Request::Snapshot), Some(filter)) => {
-                Content::Picture(Box::new(self.full_picture(&filter)))
+                Content::Picture(Box::new(self.full_picture(&filter, encoding)))
             }
             (None, Some(filter)) => match self.world.missed(&filter, &filter, cursor) {
                 Some(missed) => {
@@ -235,7 +242,7 @@ impl<E: Encoder> Broadcaster<E> {
                     self.count_passages(missed.entered.len(), missed.left.len());
                     Content::CatchUp { types: filter.types, missed: Box::new(missed) }
                 }
-                None => Content::Picture(Box::new(self.full_picture(&filter))),
+                None => Content::Picture(Box::new(self.full_picture(&filter, encoding))),
             },
         };
         self.metrics.deliveries.inc();
@@ -243,14 +250,14 @@ impl<E: Encoder> Broadcaster<E> {
         mailbox.put(Delivery { revision, sealed_at: Instant::now(), content });
     }
 
-    /// The answer to a subscription: what changed if the client holds something, else everything.
-    fn picture(
+    /// What has changed since what the client holds; none if it holds nothing that this helps.
+    fn difference(
         &self,
         held: Option<&Filter>,
         wanted: &Filter,
         resume: Option<Cursor>,
         cursor: Revision,
-    ) -> Picture {
+    ) -> Option<Picture> {
         let is_back = resume.is_some() && held.is_none();
         let names_cursor = resume.is_some();
         let missed = match (resume, held) {
@@ -266,32 +273,33 @@ impl<E: Encoder> Broadcaster<E> {
         };
         let Some(missed) = missed else {
             self.metrics.resumes_refused.inc_by(names_cursor.into());
-            return self.full_picture(wanted);
+            return None;
         };
         self.metrics.differences.inc();
         self.metrics.resumed.inc_by(is_back.into());
         self.count_passages(missed.entered.len(), missed.left.len());
-        let updated = missed.updated.into_iter().map(|(node, _)| node);
-        Picture {
-            types: wanted.types,
-            full: false,
-            nodes: missed.entered.into_iter().chain(updated).collect(),
-            removed: missed.left,
-            messages: missed.messages,
-            cells: wanted.cells.map(|_| missed.cells),
-        }
+        Some(Picture { full: false, ..changed(wanted, missed) })
     }
 
-    fn full_picture(&self, filter: &Filter) -> Picture {
+    /// All that `filter` holds.
+    fn full_picture(&mut self, filter: &Filter, encoding: Encoding) -> Picture {
         self.metrics.snapshots.inc();
-        Picture {
-            types: filter.types,
-            full: true,
-            nodes: self.world.matching(filter),
-            removed: Vec::new(),
-            messages: self.world.recent_messages(filter),
-            cells: filter.cells.map(|_| self.world.cell_counts(filter)),
+        let (world, sealed, now) = (&self.world, self.sealed, Instant::now());
+        let messages = world.recent_messages(filter);
+        if let Some((revision, base)) = self.pictures.find(filter, encoding, sealed, now)
+            && let Some(missed) = world.missed(filter, filter, revision)
+        {
+            return Picture { base: Some(base), messages, ..changed(filter, missed) };
         }
+        let nodes = world.matching(filter);
+        let at = (sealed, world.len());
+        let (base, nodes) = match self.pictures.keep(filter, encoding, nodes, at, now) {
+            Ok(base) => (Some(base), Vec::new()),
+            Err(nodes) => (None, nodes),
+        };
+        let cells = filter.cells.map(|_| world.cell_counts(filter));
+        let (types, removed) = (filter.types, Vec::new());
+        Picture { types, full: true, base, nodes, removed, messages, cells }
     }
 
     fn set_filter(&mut self, viewer: ViewerId, filter: Filter) {
@@ -321,5 +329,19 @@ impl<E: Encoder> Broadcaster<E> {
 
     pub(super) fn count_nodes(&self) {
         self.metrics.nodes.set(i64::try_from(self.world.len()).unwrap_or(i64::MAX));
+    }
+}
+
+/// What a client misses, as the whole or the end of a picture.
+fn changed(filter: &Filter, missed: Missed) -> Picture {
+    let updated = missed.updated.into_iter().map(|(node, _)| node);
+    Picture {
+        types: filter.types,
+        full: true,
+        base: None,
+        nodes: missed.entered.into_iter().chain(updated).collect(),
+        removed: missed.left,
+        messages: missed.messages,
+        cells: filter.cells.map(|_| missed.cells),
     }
 }

@@ -6,6 +6,7 @@ mod client;
 mod mailbox;
 mod metrics;
 mod notes;
+mod pictures;
 mod tick;
 
 use std::sync::{
@@ -26,6 +27,7 @@ use crate::domain::{
 
 pub use broadcaster::{Broadcaster, Settings};
 pub use metrics::Metrics;
+pub use pictures::Base;
 
 use mailbox::Mailbox;
 
@@ -136,6 +138,8 @@ pub struct Picture {
     pub types: MessageTypes,
     /// Whether it replaces everything that the client holds.
     pub full: bool,
+    /// What comes first, and other clients get as well. The rest is what has changed since.
+    pub base: Option<Arc<Base>>,
     /// Whole records.
     pub nodes: Vec<Arc<Node>>,
     /// Nodes to drop.

@@ -15,7 +15,7 @@ use super::{
 };
 pub(super) use crate::broadcast::Frame;
 use crate::{
-    broadcast::{Content, Delivery, Encoder, Encoding, Picture, View},
+    broadcast::{Base, Content, Delivery, Encoder, Encoding, Picture, View},
     domain::{Batch, CellCount, Gone, Groups, Message, Missed, Node, SightKind},
 };
 
@@ -266,8 +266,14 @@ impl Iterator for Frames {
             (Content::Picture(picture), encoding) => {
                 let part = part(picture, index)?;
                 let bytes = match encoding {
-                    Encoding::Json => json::part(&self.epoch, revision, picture, &part),
-                    Encoding::Proto => proto::part(&self.epoch, revision, picture, &part),
+                    Encoding::Json => {
+                        let rest = part.rest(index, || json::part(picture, &part));
+                        json::snapshot(&self.epoch, revision, &rest)
+                    }
+                    Encoding::Proto => {
+                        let rest = part.rest(index, || proto::part(picture, &part));
+                        proto::snapshot(&self.epoch, revision, &rest)
+                    }
                 };
                 Some(Frame { kind: "snapshot", bytes })
             }
@@ -277,11 +283,23 @@ impl Iterator for Frames {
 
 /// One part of a snapshot.
 pub(super) struct Part<'a> {
+    /// Whose it is, if others get it as well.
+    base: Option<&'a Base>,
     pub(super) nodes: &'a [Arc<Node>],
     pub(super) removed: &'a [Gone],
     pub(super) messages: &'a [Arc<Message>],
     pub(super) cells: &'a [CellCount],
     pub(super) more: bool,
+}
+
+impl Part<'_> {
+    /// All of the frame but epoch and revision, by which those of one part differ.
+    fn rest(&self, index: usize, write: impl FnOnce() -> Bytes) -> Bytes {
+        match self.base {
+            Some(base) => base.get_or_write(index, write),
+            None => write(),
+        }
+    }
 }
 
 /// Part `index` of a snapshot; none after the last.
@@ -293,10 +311,21 @@ fn part(picture: &Picture, index: usize) -> Option<Part<'_>> {
         &list[start..end]
     }
     let more = &mut false;
+    let base = picture.base.as_deref();
+    let of_base = base.map_or(0, |base| base.nodes.len().div_ceil(NODES_PER_FRAME));
+    if let Some(base) = base
+        && index < of_base
+    {
+        let nodes = cut(&base.nodes, index, NODES_PER_FRAME, more);
+        let (removed, messages, cells) = (&[], &[], &[]);
+        return Some(Part { base: Some(base), nodes, removed, messages, cells, more: true });
+    }
+    let index = index - of_base;
     let nodes = cut(&picture.nodes, index, NODES_PER_FRAME, more);
     let removed = cut(&picture.removed, index, ROWS_PER_FRAME, more);
     let messages = cut(&picture.messages, index, NODES_PER_FRAME, more);
     let cells = cut(picture.cells.as_deref().unwrap_or_default(), index, ROWS_PER_FRAME, more);
     let nothing = nodes.is_empty() && removed.is_empty() && messages.is_empty() && cells.is_empty();
-    (index == 0 || !nothing).then_some(Part { nodes, removed, messages, cells, more: *more })
+    let more = *more;
+    (index == 0 || !nothing).then_some(Part { base: None, nodes, removed, messages, cells, more })
 }

@@ -5,7 +5,10 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{
     frames::{Kind, Part, Seen, Sorted},
@@ -177,18 +180,32 @@ pub(super) fn missed(
     })
 }
 
-/// One part of a snapshot.
-pub(super) fn part(epoch: &str, revision: Revision, picture: &Picture, part: &Part<'_>) -> Bytes {
-    encode(&ServerMessage::Snapshot {
+/// One part of a snapshot, without what [`snapshot`] puts before it.
+pub(super) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
+    let (epoch, revision) = ("", 0);
+    let whole = encode(&ServerMessage::Snapshot {
         epoch,
-        revision: revision.0,
+        revision,
         full: picture.full,
         nodes: whole_records(part.nodes, picture.types),
         removed: gone_ids(part.removed),
         messages: messages(part.messages),
         cells: picture.cells.as_ref().map(|_| cells(part.cells)),
         more: part.more,
-    })
+    });
+    let head = head(epoch, Revision(revision));
+    debug_assert!(whole.starts_with(&head), "{whole:?}");
+    whole.slice(head.len()..)
+}
+
+/// The frame of a part, of which the rest is written.
+pub(super) fn snapshot(epoch: &str, revision: Revision, rest: &[u8]) -> Bytes {
+    [&head(epoch, revision), rest].concat().into()
+}
+
+fn head(epoch: &str, Revision(revision): Revision) -> Vec<u8> {
+    let epoch = Value::from(epoch);
+    format!(r#"{{"type":"snapshot","epoch":{epoch},"revision":{revision},"#).into_bytes()
 }
 
 fn raw(record: &impl Serialize) -> Box<RawValue> {

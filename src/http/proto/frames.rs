@@ -3,6 +3,10 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use prost::{
+    Message as _,
+    encoding::{WireType, encode_key, encode_varint},
+};
 use rustc_hash::FxHashMap;
 use serde_json::Number;
 
@@ -211,17 +215,11 @@ pub(in crate::http) fn missed(
     })
 }
 
-/// One part of a snapshot.
-pub(in crate::http) fn part(
-    epoch: &str,
-    revision: Revision,
-    picture: &Picture,
-    part: &Part<'_>,
-) -> Bytes {
+/// One part of a snapshot, without what [`snapshot`] puts before it: the fields of a message may
+/// stand in any order, and those with no value are not written.
+pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
     let nodes = part.nodes.iter();
-    frame(ServerKind::Snapshot(Snapshot {
-        epoch: epoch.to_owned(),
-        revision: revision.0,
+    written(&Snapshot {
         full: picture.full,
         nodes: nodes.map(|node| Node::whole(node, picture.types)).collect(),
         removed: part.removed.iter().map(|gone| gone.number).collect(),
@@ -229,8 +227,24 @@ pub(in crate::http) fn part(
         cells: part.cells.iter().map(Cell::from).collect(),
         zoom: zoom(part.cells),
         more: part.more,
-    }))
+        ..Snapshot::default()
+    })
 }
+
+/// The frame of a part, of which the rest is written.
+pub(in crate::http) fn snapshot(epoch: &str, revision: Revision, rest: &[u8]) -> Bytes {
+    let epoch = epoch.to_owned();
+    let head = Snapshot { epoch, revision: revision.0, ..Snapshot::default() }.encode_to_vec();
+    let mut frame = Vec::with_capacity(16 + head.len() + rest.len());
+    encode_key(SNAPSHOT, WireType::LengthDelimited, &mut frame);
+    encode_varint((head.len() + rest.len()) as u64, &mut frame);
+    frame.extend_from_slice(&head);
+    frame.extend_from_slice(rest);
+    frame.into()
+}
+
+/// The number of a snapshot among what a server says.
+const SNAPSHOT: u32 = 2;
 
 fn cells(revision: u64, more: bool, counts: &[CellCount]) -> ServerKind {
     let cells = counts.iter().map(Cell::from).collect();

@@ -181,7 +181,7 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
         nodes.sort_by_key(|node| node.number);
         let messages = world.recent_messages(&all);
         let (types, removed) = (MessageTypes::ALL, Vec::new());
-        Picture { types, full, nodes, removed, messages, cells: None }
+        Picture { types, full, base: None, nodes, removed, messages, cells: None }
     };
     let lifetimes = Lifetimes { offline_after: LONG, forget_after: LONG * 2, tombstones: LONG };
     let mut world = World::new(lifetimes);
