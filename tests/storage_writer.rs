@@ -16,8 +16,8 @@ use geocast::{
         Reception, Report, Timestamp,
     },
     storage::{
-        Committed, HistoryQuery, Job, Keep, LinkRow, Loaded, Metrics, Outcome, Page, PlaceQuery,
-        Sizes, Store, StoreError, Swept, TelemetryRow, Visit, Writer,
+        Committed, Hearing, HistoryQuery, Job, Keep, LinkRow, Loaded, Metrics, Outcome, Page,
+        PlaceQuery, Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window, Writer,
     },
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -123,6 +123,14 @@ impl Store for FakeStore {
 
     async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
         unimplemented!("the writer only writes")
+    }
+
+    async fn hearing(&self, _: Window) -> Result<Hearing, StoreError> {
+        unimplemented!()
+    }
+
+    async fn totals(&self, _: Window, _: i64) -> Result<Vec<Total>, StoreError> {
+        unimplemented!()
     }
 
     async fn visits(&self, _: &PlaceQuery) -> Result<Page<Visit>, StoreError> {

@@ -12,6 +12,7 @@ mod patch;
 mod telemetry;
 mod tile;
 mod time;
+mod track;
 mod world;
 
 pub use batch::{Batch, Change, Sight, SightKind, Spoken, TouchedCell};
@@ -26,6 +27,7 @@ pub use patch::{Message, Patch, Waypoint};
 pub use telemetry::{Metric, Readings, Section, Telemetry};
 pub use tile::{CellCount, InvalidZoom, Overlap, Tile, Zoom};
 pub use time::{Clock, Stamp, Timestamp};
+pub use track::{distance_m, simplify};
 pub use world::{
     Continuation, ContinuedMessage, ContinuedNode, Gone, Lifetimes, Missed, Revision, Tombstone,
     World,

@@ -1,4 +1,4 @@
-//! Answers as `GeoJSON` (RFC 7946): feature collections of points, longitude first.
+//! Answers as `GeoJSON` (RFC 7946): feature collections of points and lines, longitude first.
 
 use std::sync::Arc;
 
@@ -9,9 +9,12 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::records::{Id, NodeRecord, PositionRecord};
+use super::{
+    analysis::iso8601,
+    records::{Id, NodeRecord, PositionRecord},
+};
 use crate::{
-    domain::{MessageTypes, Node, NodeId, Position},
+    domain::{MessageTypes, Node, NodeId, Position, Timestamp},
     storage,
 };
 
@@ -28,21 +31,42 @@ struct FeatureCollection<'a, P> {
 struct Feature<'a, P> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Id<'a>>,
-    geometry: Point,
+    geometry: Geometry,
     properties: P,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
-struct Point {
-    coordinates: Coordinates,
+enum Geometry {
+    Point { coordinates: Coordinates },
+    LineString { coordinates: Vec<Coordinates> },
+    MultiLineString { coordinates: Vec<Vec<Coordinates>> },
 }
 
-#[derive(Serialize)]
+/// Degrees, longitude first, and metres.
+#[derive(Clone, Copy, Serialize)]
 #[serde(untagged)]
 enum Coordinates {
     Flat([f64; 2]),
     WithAltitude([f64; 3]),
+}
+
+/// The way of a node: when it was at each of the coordinates.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Way<'a> {
+    node: Id<'a>,
+    times: Times<i64>,
+    /// The same as ISO 8601, which readers of tracks look for.
+    coord_times: Times<String>,
+}
+
+/// Nested as the coordinates are.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Times<T> {
+    Flat(Vec<T>),
+    Nested(Vec<Vec<T>>),
 }
 
 #[derive(Serialize)]
@@ -57,17 +81,86 @@ pub(super) fn nodes(nodes: &[Arc<Node>], next: Option<&str>) -> Response {
     let features = nodes.iter().filter_map(|node| {
         Some(Feature {
             id: Some(Id(&node.id)),
-            geometry: Point::from(node.position.as_ref()?),
+            geometry: Geometry::from(node.position.as_ref()?),
             properties: NodeRecord::whole(node, MessageTypes::ALL),
         })
     });
     answer(FeatureCollection { features: features.collect(), next })
 }
 
-/// The places where one node was.
-pub(super) fn positions(node: &NodeId, positions: &[Position], next: Option<&str>) -> Response {
-    let features = positions.iter().map(|position| Feature::visit(node, position));
-    answer(FeatureCollection { features: features.collect(), next })
+/// The way of one node, the oldest place first. Where it crosses the antimeridian the line is cut, as
+/// RFC 7946 section 3.1.9 asks; one place alone is a point.
+pub(super) fn track(node: &NodeId, positions: &[Position], next: Option<&str>) -> Response {
+    let mut lines = cut_at_antimeridian(positions.iter().rev());
+    let geometry = match lines.as_slice() {
+        [] => None,
+        [only] if only.len() == 1 => Some(Geometry::Point { coordinates: only[0].1 }),
+        [only] => Some(Geometry::LineString { coordinates: places(only) }),
+        many => {
+            let coordinates = many.iter().map(|line| places(line)).collect();
+            Some(Geometry::MultiLineString { coordinates })
+        }
+    };
+    let stamps = |line: Vec<Vertex>| line.into_iter().map(|(time, _)| time);
+    let properties = if lines.len() > 1 {
+        let times: Vec<Vec<_>> = lines.into_iter().map(|line| stamps(line).collect()).collect();
+        let coord_times = times.iter().map(|line| iso8601_all(line)).collect();
+        (Times::Nested(times), Times::Nested(coord_times))
+    } else {
+        let times: Vec<_> = lines.pop().map(stamps).into_iter().flatten().collect();
+        let coord_times = iso8601_all(&times);
+        (Times::Flat(times), Times::Flat(coord_times))
+    };
+    let (times, coord_times) = properties;
+    let features = geometry.map(|geometry| Feature {
+        id: None,
+        geometry,
+        properties: Way { node: Id(node), times, coord_times },
+    });
+    answer(FeatureCollection { features: features.into_iter().collect(), next })
+}
+
+/// Milliseconds, and where the line goes through then.
+type Vertex = (i64, Coordinates);
+
+fn places(line: &[Vertex]) -> Vec<Coordinates> {
+    line.iter().map(|(_, coordinates)| *coordinates).collect()
+}
+
+fn iso8601_all(times: &[i64]) -> Vec<String> {
+    times.iter().map(|time| iso8601(Timestamp::from_millis(*time))).collect()
+}
+
+/// Lines through the positions, each on one side of the antimeridian and up to it.
+fn cut_at_antimeridian<'a>(positions: impl Iterator<Item = &'a Position>) -> Vec<Vec<Vertex>> {
+    let mut lines: Vec<Vec<Vertex>> = Vec::new();
+    let mut before: Option<&Position> = None;
+    for position in positions {
+        let (time, coordinates) = (position.stamp.time.as_millis(), Coordinates::from(position));
+        let [longitude, latitude] = position.place.point();
+        let crossing = before.filter(|before| {
+            (before.place.longitude() - longitude).abs() > 180.0 && longitude.abs() < 180.0
+        });
+        match (lines.last_mut(), crossing) {
+            (Some(line), Some(before)) => {
+                let [from, from_latitude] = before.place.point();
+                let edge = 180.0_f64.copysign(from);
+                let share = (edge - from) / (longitude + 2.0 * edge - from);
+                let latitude = from_latitude + (latitude - from_latitude) * share;
+                let at = before.stamp.time.plus(
+                    position.stamp.time.since(before.stamp.time).mul_f64(share.clamp(0.0, 1.0)),
+                );
+                let at = at.as_millis();
+                line.push((at, Coordinates::Flat([edge, latitude])));
+                let beyond = (at, Coordinates::Flat([-edge, latitude]));
+                lines.push(vec![beyond, (time, coordinates)]);
+            }
+            (Some(line), None) => line.push((time, coordinates)),
+            (None, _) => lines.push(vec![(time, coordinates)]),
+        }
+        before = Some(position);
+    }
+    lines
 }
 
 /// The places where nodes were.
@@ -86,20 +179,25 @@ impl<'a> Feature<'a, Visit<'a>> {
     fn visit(node: &'a NodeId, position: &Position) -> Self {
         Self {
             id: None,
-            geometry: Point::from(position),
+            geometry: Geometry::from(position),
             properties: Visit { node: Id(node), position: position.into() },
         }
     }
 }
 
-impl From<&Position> for Point {
+impl From<&Position> for Geometry {
+    fn from(position: &Position) -> Self {
+        Self::Point { coordinates: position.into() }
+    }
+}
+
+impl From<&Position> for Coordinates {
     fn from(position: &Position) -> Self {
         let flat = position.place.point();
-        let coordinates = match position.altitude_m {
-            Some(altitude) => Coordinates::WithAltitude([flat[0], flat[1], altitude.into()]),
-            None => Coordinates::Flat(flat),
-        };
-        Self { coordinates }
+        match position.altitude_m {
+            Some(altitude) => Self::WithAltitude([flat[0], flat[1], altitude.into()]),
+            None => Self::Flat(flat),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! Histories: where nodes were, what they measured, what was said, who heard whom. Newest first,
-//! a page at a time, answered from the database.
+//! Histories: what nodes measured, what was said, who heard whom. Newest first, a page at a time,
+//! answered from the database.
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     AppState,
     error::ApiError,
-    geojson,
-    nodes::{Format, parse_id},
-    records::{Id, MessageRecord, PositionRecord, TelemetryRecord},
+    nodes::parse_id,
+    records::{Id, MessageRecord, TelemetryRecord},
 };
 use crate::{
     domain::{NodeId, Timestamp},
@@ -26,19 +25,11 @@ pub(super) const MAX_LIMIT: u32 = 10_000;
 /// `from` is included, `to` is not; both in milliseconds since 1970.
 #[derive(Debug, Deserialize)]
 pub(super) struct PageQuery {
-    node: Option<String>,
-    from: Option<i64>,
-    to: Option<i64>,
-    limit: Option<u32>,
-    cursor: Option<String>,
-    #[serde(default)]
-    format: Format,
-}
-
-#[derive(Serialize)]
-struct PositionsPage {
-    positions: Vec<PositionRecord>,
-    next: Option<String>,
+    pub(super) node: Option<String>,
+    pub(super) from: Option<i64>,
+    pub(super) to: Option<i64>,
+    pub(super) limit: Option<u32>,
+    pub(super) cursor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -75,33 +66,12 @@ impl PageQuery {
     }
 }
 
-/// `GET /api/nodes/{id}/positions?from=&to=&limit=&cursor=&format=`
-pub(super) async fn positions(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    query: PageParams,
-) -> Result<Response, ApiError> {
-    let Query(query) = query?;
-    let node = parse_id(&id)?;
-    let format = query.format;
-    let page = state.store.positions(&query.of(Some(node.clone()))?).await?;
-    Ok(match format {
-        Format::Json => {
-            let positions = page.records.iter().map(PositionRecord::from).collect();
-            Json(PositionsPage { positions, next: page.next }).into_response()
-        }
-        Format::Geojson => geojson::positions(&node, &page.records, page.next.as_deref()),
-    })
-}
-
-/// `GET /api/nodes/{id}/telemetry?from=&to=&limit=&cursor=`
+/// What a node measured, packet by packet.
 pub(super) async fn telemetry(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    query: PageParams,
+    state: &AppState,
+    query: &HistoryQuery,
 ) -> Result<Response, ApiError> {
-    let query = query?.0.of(Some(parse_id(&id)?))?;
-    let page = state.store.telemetry(&query).await?;
+    let page = state.store.telemetry(query).await?;
     let rows = page.records.into_iter();
     let telemetry = rows.map(|row| TelemetryRecord::row(row.time, row.values)).collect();
     Ok(Json(TelemetryPage { telemetry, next: page.next }).into_response())
@@ -128,12 +98,9 @@ struct ObservationRecord<'a> {
     source: &'static str,
 }
 
-/// `GET /api/links?node=&from=&to=&limit=&cursor=`
-pub(super) async fn links(
-    State(state): State<AppState>,
-    query: PageParams,
-) -> Result<Response, ApiError> {
-    let page = state.store.links(&query?.0.of(None)?).await?;
+/// Who heard whom, each time that it became known.
+pub(super) async fn links(state: &AppState, query: &HistoryQuery) -> Result<Response, ApiError> {
+    let page = state.store.links(query).await?;
     let links = page.records.iter().map(ObservationRecord::from).collect();
     Ok(Json(LinksPage { links, next: page.next }).into_response())
 }

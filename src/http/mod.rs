@@ -3,6 +3,7 @@
 mod accept;
 mod admin;
 mod allowance;
+mod analysis;
 mod assets;
 mod beat;
 mod bucket;
@@ -236,11 +237,13 @@ fn router(state: AppState) -> Router {
         .route("/api/nodes", get(nodes::list))
         .route("/api/nodes/{id}", get(nodes::one))
         // questions about then, answered from the database
-        .route("/api/nodes/{id}/positions", get(history::positions))
-        .route("/api/nodes/{id}/telemetry", get(history::telemetry))
+        .route("/api/nodes/{id}/positions", get(analysis::track))
+        .route("/api/nodes/{id}/telemetry", get(analysis::telemetry))
         .route("/api/positions", get(visits::visits))
         .route("/api/messages", get(history::messages))
-        .route("/api/links", get(history::links))
+        .route("/api/links", get(analysis::links))
+        .route("/api/gateways", get(analysis::gateways))
+        .route("/api/totals", get(analysis::totals))
         // operators
         .route("/api/health", get(health::health))
         .route("/api/stats", get(stats::stats))

@@ -1,5 +1,6 @@
 //! Storage: what was acknowledged is on disk.
 
+mod analysis;
 mod checkup;
 mod continuation;
 mod draft;
@@ -31,6 +32,7 @@ use crate::domain::{
 
 use place::Place;
 
+pub use analysis::{HeardOf, Hearing, SignalCount, SignalKind, Spread, Total, Window};
 pub use checkup::{Checkup, Quarantined};
 pub use lag::Lag;
 pub use metrics::Metrics;
@@ -203,6 +205,13 @@ pub trait Store: Send + Sync {
     /// Who was in a rectangle, by source time. What one page looks at is bounded, so a page may
     /// hold fewer records than its limit, or none, and still name a next one.
     async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError>;
+
+    /// What gateways heard in this time, and how well.
+    async fn hearing(&self, window: Window) -> Result<Hearing, StoreError>;
+
+    /// How much there was in this time, by buckets so many milliseconds wide that begin at whole
+    /// multiples of that since 1970: the newest first, those without a packet left out.
+    async fn totals(&self, window: Window, bucket_ms: i64) -> Result<Vec<Total>, StoreError>;
 
     /// Removes some of what is not kept, in one short transaction. Where a commit has to wait for
     /// it, at most `rows` rows of a table go, and the commit goes before the next such step. A packet

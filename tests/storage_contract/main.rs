@@ -2,6 +2,7 @@
 //! each of them on every database.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod analysis;
 mod days;
 mod file;
 mod histories;
@@ -131,6 +132,10 @@ contract!(every database:
         a_migration_is_told_and_then_run_once,
         a_newer_schema_is_told_and_left_alone,
         another_program_s_database_is_told_and_left_alone,
+    }
+    analysis: {
+        gateways_are_told_apart_by_whom_they_heard_and_how_well,
+        totals_are_counted_by_buckets_of_time,
     }
     histories: {
         a_history_is_paged_without_gaps_or_repeats,

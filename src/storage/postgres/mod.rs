@@ -1,5 +1,6 @@
 //! Postgres: many servers may share one database.
 
+mod analysis;
 mod backup;
 mod check;
 mod commit;
@@ -37,8 +38,8 @@ use self::{
     journal::Journal,
 };
 use super::{
-    HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, PostgresLimits, Sizes, Store,
-    StoreError, Swept, TelemetryRow, Visit,
+    Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, PostgresLimits, Sizes, Store,
+    StoreError, Swept, TelemetryRow, Total, Visit, Window,
     sql::history::{self, Question},
 };
 use crate::domain::{Continuation, Filed, Message, Position, Report, Timestamp};
@@ -196,6 +197,18 @@ impl Store for PostgresStore {
         let mut connection = self.connection().await?;
         let page = self.server.within(within::visits(&mut connection, query)).await;
         give_back(connection, page).await
+    }
+
+    async fn hearing(&self, window: Window) -> Result<Hearing, StoreError> {
+        let mut connection = self.connection().await?;
+        let hearing = self.server.within(analysis::hearing(&mut connection, window)).await;
+        give_back(connection, hearing).await
+    }
+
+    async fn totals(&self, window: Window, bucket_ms: i64) -> Result<Vec<Total>, StoreError> {
+        let mut connection = self.connection().await?;
+        let totals = self.server.within(analysis::totals(&mut connection, window, bucket_ms)).await;
+        give_back(connection, totals).await
     }
 
     async fn sweep(&self, keep: &Keep, now: Timestamp, _rows: u32) -> Result<Swept, StoreError> {

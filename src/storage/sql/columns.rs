@@ -60,6 +60,11 @@ impl<'r, R: Cells> Columns<'r, R> {
         self.next(R::integer)?.map(fit).transpose()
     }
 
+    /// A number, or NULL.
+    pub(super) fn number(&mut self) -> Result<Option<f64>, StoreError> {
+        self.next(R::number)
+    }
+
     /// A number that was written with single precision.
     pub(super) fn single(&mut self) -> Result<Option<f32>, StoreError> {
         #[expect(clippy::cast_possible_truncation, reason = "it was an f32 when it was written")]

@@ -1,5 +1,6 @@
 //! `SQLite`: one file, one writer, readers that never wait for it.
 
+mod analysis;
 mod backup;
 mod check;
 mod commit;
@@ -37,8 +38,8 @@ use sqlx::{
 use self::recent::Recent;
 pub(super) use self::{backup::back_up, check::check_up};
 use super::{
-    HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError, Swept,
-    TelemetryRow, Visit,
+    Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError,
+    Swept, TelemetryRow, Total, Visit, Window,
     filing::{Absence, Absences},
     sql::{columns::Columns, history, migrations::Schema, nodes::NodeRow},
 };
@@ -254,6 +255,14 @@ impl Store for SqliteStore {
 
     async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
         within::visits(&self.readers, query).await
+    }
+
+    async fn hearing(&self, window: Window) -> Result<Hearing, StoreError> {
+        analysis::hearing(&self.readers, window).await
+    }
+
+    async fn totals(&self, window: Window, bucket_ms: i64) -> Result<Vec<Total>, StoreError> {
+        analysis::totals(&self.readers, window, bucket_ms).await
     }
 
     async fn sweep(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Swept, StoreError> {

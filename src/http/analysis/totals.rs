@@ -1,0 +1,89 @@
+//! `/api/totals`: how much there was, by buckets of time.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
+
+use super::params::{begins, bucket_ms, window};
+use crate::{
+    domain::Timestamp,
+    http::{AppState, error::ApiError},
+    storage::{StoreError, Total},
+};
+
+/// How far back an answer looks unless told otherwise.
+const USUAL: Duration = Duration::from_hours(24);
+
+/// Most buckets in one answer.
+const MAX_LIMIT: u32 = 1000;
+
+/// `from` is included, `to` is not; both in milliseconds since 1970.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct TotalsQuery {
+    from: Option<i64>,
+    to: Option<i64>,
+    bucket: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// One bucket.
+#[derive(Serialize)]
+struct TotalRecord {
+    /// When it begins.
+    time: i64,
+    packets: u64,
+    /// Copies of them.
+    receptions: u64,
+    /// Nodes that sent something.
+    nodes: u64,
+    /// Gateways that handed something in.
+    gateways: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct TotalsPage {
+    bucket_ms: i64,
+    /// The newest first; those without a packet are left out.
+    totals: Vec<TotalRecord>,
+    next: Option<String>,
+}
+
+/// `GET /api/totals?from=&to=&bucket=&limit=&cursor=`
+pub(in crate::http) async fn totals(
+    State(state): State<AppState>,
+    query: Result<Query<TotalsQuery>, QueryRejection>,
+) -> Result<Json<TotalsPage>, ApiError> {
+    let Query(query) = query?;
+    let bucket_ms = bucket_ms(query.bucket.as_deref().unwrap_or("1h"))?;
+    let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);
+    let mut window = window(query.from, query.to, USUAL, state.clock.now())?;
+    if let Some(cursor) = query.cursor {
+        let before: i64 = cursor.parse().map_err(|_not_ours| StoreError::InvalidCursor)?;
+        window.to = window.to.min(Timestamp::from_millis(before));
+    }
+    // No more buckets are counted than are told of.
+    let last = begins(Timestamp::from_millis(window.to.as_millis().saturating_sub(1)), bucket_ms);
+    let first = last.as_millis().saturating_sub(bucket_ms.saturating_mul((limit - 1).into()));
+    let next = (first > window.from.as_millis()).then(|| first.to_string());
+    window.from = window.from.max(Timestamp::from_millis(first));
+    let totals = state.store.totals(window, bucket_ms).await?;
+    Ok(Json(TotalsPage { bucket_ms, totals: totals.iter().map(Into::into).collect(), next }))
+}
+
+impl From<&Total> for TotalRecord {
+    fn from(total: &Total) -> Self {
+        Self {
+            time: total.time.as_millis(),
+            packets: total.packets,
+            receptions: total.receptions,
+            nodes: total.senders,
+            gateways: total.gateways,
+        }
+    }
+}

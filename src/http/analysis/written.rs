@@ -1,0 +1,82 @@
+//! Tracks as other programs read them: GPX 1.1 and CSV (RFC 4180).
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
+
+use crate::domain::{NodeId, Position, Timestamp};
+
+/// The last moment of the year 9999.
+const LAST_MS: u64 = 253_402_300_799_999;
+
+/// The time as `2026-11-21T22:40:00.000Z`. What lies before 1970 or after 9999 is brought to it.
+pub(in crate::http) fn iso8601(time: Timestamp) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(0).min(LAST_MS);
+    let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+    humantime::format_rfc3339_millis(moment).to_string()
+}
+
+/// A track of one segment, the oldest point first.
+pub(super) fn gpx(node: &NodeId, positions: &[Position]) -> String {
+    let mut text = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <gpx version=\"1.1\" creator=\"geocast\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n",
+    );
+    let name = escaped(&node.to_string());
+    // To write into a text cannot fail.
+    let _ = writeln!(text, "<trk><name>{name}</name><trkseg>");
+    for position in positions.iter().rev() {
+        let [longitude, latitude] = position.place.point();
+        let _ = write!(text, "<trkpt lat=\"{latitude:.7}\" lon=\"{longitude:.7}\">");
+        if let Some(altitude) = position.altitude_m {
+            let _ = write!(text, "<ele>{altitude}</ele>");
+        }
+        let _ = write!(text, "<time>{}</time>", iso8601(position.stamp.time));
+        if let Some(satellites) = position.sats_in_view {
+            let _ = write!(text, "<sat>{satellites}</sat>");
+        }
+        text.push_str("</trkpt>\n");
+    }
+    text.push_str("</trkseg></trk>\n</gpx>\n");
+    text
+}
+
+/// One line for each position, the newest first, below a line of names.
+pub(super) fn csv(positions: &[Position]) -> String {
+    let mut text = String::from(
+        "time,latitude,longitude,altitude,groundSpeed,groundTrack,satsInView,precisionBits\r\n",
+    );
+    for position in positions {
+        let known = [
+            position.altitude_m.map(|value| value.to_string()),
+            position.ground_speed_kmh.map(|value| value.to_string()),
+            position.ground_track_deg.map(|value| value.to_string()),
+            position.sats_in_view.map(|value| value.to_string()),
+            position.precision_bits.map(|value| value.to_string()),
+        ];
+        let known = known.map(Option::unwrap_or_default).join(",");
+        let [longitude, latitude] = position.place.point();
+        let time = iso8601(position.stamp.time);
+        let _ = write!(text, "{time},{latitude:.7},{longitude:.7},{known}\r\n");
+    }
+    text
+}
+
+/// Text as XML has it. Characters that XML does not know are left out.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            '\u{fffe}' | '\u{ffff}' => {}
+            character if character.is_control() => {}
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}

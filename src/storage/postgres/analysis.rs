@@ -1,0 +1,48 @@
+//! Questions about a stretch of time as a whole.
+
+use sqlx::{PgConnection, postgres::PgRow};
+
+use super::connection::failed;
+use crate::storage::{
+    Hearing, StoreError, Total, Window,
+    sql::analysis::{self, PACKET_TOTALS, heard, reception_totals, signals},
+};
+
+pub(super) async fn hearing(
+    connection: &mut PgConnection,
+    window: Window,
+) -> Result<Hearing, StoreError> {
+    const HEARD: &str = heard!(" AND r.received_at = p.received_at");
+    const SIGNALS: &str = signals!(" AND r.received_at = p.received_at");
+    let heard = rows(connection, HEARD, window, None).await?;
+    let signals = rows(connection, SIGNALS, window, None).await?;
+    Ok(Hearing {
+        heard: heard.iter().map(analysis::heard_of).collect::<Result<_, _>>()?,
+        signals: signals.iter().map(analysis::signal_count).collect::<Result<_, _>>()?,
+    })
+}
+
+pub(super) async fn totals(
+    connection: &mut PgConnection,
+    window: Window,
+    bucket_ms: i64,
+) -> Result<Vec<Total>, StoreError> {
+    const RECEPTIONS: &str = reception_totals!(" AND r.received_at = p.received_at");
+    let packets = rows(connection, PACKET_TOTALS, window, Some(bucket_ms)).await?;
+    let receptions = rows(connection, RECEPTIONS, window, Some(bucket_ms)).await?;
+    analysis::totals(bucket_ms, &packets, &receptions)
+}
+
+async fn rows(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    window: Window,
+    bucket_ms: Option<i64>,
+) -> Result<Vec<PgRow>, StoreError> {
+    let (first, last) = window.ends();
+    let mut query = sqlx::query(sql).bind(first).bind(last);
+    if let Some(bucket_ms) = bucket_ms {
+        query = query.bind(bucket_ms);
+    }
+    query.fetch_all(connection).await.map_err(failed)
+}
