@@ -173,6 +173,7 @@ impl<E: Encoder> Broadcaster<E> {
             // Whoever asked may be gone, which is no matter of ours.
             Command::Nodes { filter, reply } => drop(reply.send(self.world.matching(&filter))),
             Command::Revision { reply } => drop(reply.send(self.sealed)),
+            Command::Newest { reply } => drop(reply.send(self.world.revision())),
             Command::Subscribers { reply } => drop(reply.send(self.subscribers())),
         }
     }

@@ -171,6 +171,7 @@ enum Command {
     Ready { viewer: ViewerId },
     Nodes { filter: Filter, reply: oneshot::Sender<Vec<Arc<Node>>> },
     Revision { reply: oneshot::Sender<Revision> },
+    Newest { reply: oneshot::Sender<Revision> },
     Subscribers { reply: oneshot::Sender<Vec<Subscriber>> },
 }
 
@@ -198,6 +199,14 @@ impl LiveMap {
     pub async fn revision(&self) -> Result<Revision, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Revision { reply }).await?;
+        Ok(answer.await?)
+    }
+
+    /// The revision of the newest change, which may not have been sent yet: what is read from the
+    /// world after this is no older.
+    pub async fn newest(&self) -> Result<Revision, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Newest { reply }).await?;
         Ok(answer.await?)
     }
 

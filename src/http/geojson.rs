@@ -37,7 +37,7 @@ struct Feature<'a, P> {
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
-enum Geometry {
+pub(super) enum Geometry {
     Point { coordinates: Coordinates },
     LineString { coordinates: Vec<Coordinates> },
     MultiLineString { coordinates: Vec<Vec<Coordinates>> },
@@ -46,7 +46,7 @@ enum Geometry {
 /// Degrees, longitude first, and metres.
 #[derive(Clone, Copy, Serialize)]
 #[serde(untagged)]
-enum Coordinates {
+pub(super) enum Coordinates {
     Flat([f64; 2]),
     WithAltitude([f64; 3]),
 }

@@ -5,11 +5,13 @@ mod admin;
 mod allowance;
 mod analysis;
 mod assets;
+mod base;
 mod beat;
 mod bucket;
 mod client;
 mod echo;
 mod error;
+mod etag;
 mod events;
 mod filter;
 mod frames;
@@ -28,6 +30,7 @@ mod law;
 mod limits;
 mod metrics;
 mod nodes;
+mod ogc;
 mod opening;
 mod origin;
 mod polled;
@@ -35,11 +38,13 @@ mod proto;
 mod protocol;
 pub mod reader;
 mod records;
+mod rfc3339;
 mod roster;
 mod scrape;
 mod session;
 mod socket;
 mod stats;
+mod tiles;
 mod visits;
 mod waiting;
 mod wire;
@@ -244,6 +249,17 @@ fn router(state: AppState) -> Router {
         .route("/api/links", get(analysis::links))
         .route("/api/gateways", get(analysis::gateways))
         .route("/api/totals", get(analysis::totals))
+        // both, as geographic tools ask for them
+        .route("/ogc", get(ogc::landing))
+        .route("/ogc/", get(ogc::landing))
+        .route("/ogc/api", get(ogc::definition))
+        .route("/ogc/conformance", get(ogc::conformance))
+        .route("/ogc/collections", get(ogc::collections))
+        .route("/ogc/collections/{collectionId}", get(ogc::collection))
+        .route("/ogc/collections/{collectionId}/items", get(ogc::items))
+        .route("/ogc/collections/{collectionId}/items/{featureId}", get(ogc::item))
+        .route("/tiles/nodes.json", get(tiles::describe))
+        .route("/tiles/nodes/{z}/{x}/{y}", get(tiles::tile))
         // operators
         .route("/api/health", get(health::health))
         .route("/api/stats", get(stats::stats))
