@@ -26,8 +26,8 @@ use crate::{
     rooms::Rooms,
     storage::{PostgresLimits, Store},
     wiring::{
-        Settings, Source, certificates, database, intake, keeper, limits, listen_to, pulse, world,
-        writer,
+        Settings, Source, access, certificates, database, intake, keeper, limits, listen_to, pulse,
+        world, writer,
     },
 };
 
@@ -172,9 +172,9 @@ async fn open(
 
     let metrics = http::Metrics::default();
     metrics.register(&mut registry);
+    let access = access(&settings.map, settings.listen, &store);
     let page =
         PageSettings { name: settings.map.map_name, map_style_url: settings.map.map_style_url };
-    let admin_token = settings.map.admin_token.map(|token| http::AdminToken::new(token.expose()));
     let parts = http::Parts {
         live,
         store: Arc::clone(&store),
@@ -185,7 +185,7 @@ async fn open(
         page,
         pulse: pulse(&settings.map.limits),
         limits: limits(&settings.map.limits),
-        admin_token,
+        access,
     };
     let address = door.local_addr()?;
     let stop = rooms.stop.clone().cancelled_owned();

@@ -48,6 +48,7 @@ async fn run(config: config::Cli) -> anyhow::Result<()> {
         Command::Backup(backup) => answer(&maintenance::backup(backup, stop).await?),
         Command::Check(check) => maintenance::check(check, &mut stdout()).await,
         Command::Migrate(migrate) => answer(&maintenance::migrate(migrate).await?),
+        Command::Token(token) => answer(&maintenance::token(token, &clock()).await?),
         Command::Bench(bench) => bench::run(bench, clock(), stop, &mut stdout()).await,
         Command::BenchLoad => bench::load().await,
     }

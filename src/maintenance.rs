@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     capture::{Recording, Summary},
-    config,
-    domain::{Clock, Timestamp},
+    config::{self, TokenAction},
+    domain::{Clock, Role, Timestamp},
     ingest::{self, ChannelKeys, Decode, Decoder, Intake, Refusal},
     storage::{self, Copied, Migrated, Writer},
 };
@@ -59,6 +59,33 @@ pub async fn check(config: config::Check, out: &mut impl Write) -> anyhow::Resul
 /// `geocast migrate`: brings the schema up to date, or says what that would run.
 pub async fn migrate(config: config::Migrate) -> anyhow::Result<Migrated> {
     Ok(storage::migrate(config.database.database_url.expose(), config.dry_run).await?)
+}
+
+/// `geocast token`: makes, lists and revokes tokens.
+pub async fn token(config: config::Token, clock: &Clock) -> anyhow::Result<String> {
+    let now = clock.now();
+    Ok(match config.action {
+        TokenAction::Create(token) => {
+            let role = match token.role {
+                config::Role::Viewer => Role::Viewer,
+                config::Role::Operator => Role::Operator,
+                config::Role::Administrator => Role::Administrator,
+            };
+            let url = token.database.database_url.expose();
+            storage::make_token(url, role, &token.name, token.expires, now).await?.to_string()
+        }
+        TokenAction::List(database) => {
+            storage::tokens(database.database_url.expose(), now).await?.to_string()
+        }
+        TokenAction::Revoke(token) => {
+            storage::revoke_token(token.database.database_url.expose(), &token.id, now).await?;
+            format!("token {} is revoked", token.id)
+        }
+        TokenAction::RevokeShares(database) => {
+            storage::rotate_share_key(database.database_url.expose(), now).await?;
+            "every share link is void".to_owned()
+        }
+    })
 }
 
 /// `geocast import`: fills a database from a recording, to its end or until `stop`.

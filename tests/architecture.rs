@@ -84,6 +84,18 @@ fn only_the_files_at_a_border_say_the_name_of_what_lies_beyond() {
 }
 
 #[test]
+fn routes_are_made_in_their_table_only_where_each_states_its_rule() {
+    let makers = sources().into_iter().filter(|file| {
+        let text = code(&read(&format!("src/{file}")));
+        text.contains("Router::new(") || text.contains("Router::default(")
+    });
+    // The others show nothing of the map: one is for tests of sockets alone, and one answers while
+    // there is no database.
+    let expected = ["http/access/routes.rs", "http/echo.rs", "http/waiting.rs"];
+    assert_eq!(makers.collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
+}
+
+#[test]
 fn the_domain_is_pure() {
     let dependencies = dependencies(&read("Cargo.toml"));
     assert!(dependencies.contains("tokio"), "Cargo.toml was not understood: {dependencies:?}");

@@ -145,6 +145,10 @@ impl Store for FakeStore {
         unimplemented!("the writer only writes")
     }
 
+    fn access(&self) -> Arc<dyn geocast::storage::AccessStore> {
+        unimplemented!("nobody signs in")
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -29,8 +29,9 @@ pub(super) fn arguments(
         let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
         fail(format!("line {line}: {}", error.message()))
     })?;
-    let Some((name, sub_matches)) = matches.subcommand() else { return Ok(Vec::new()) };
-    let Some(sub_command) = command.find_subcommand(name) else { return Ok(Vec::new()) };
+    let Some((sub_command, sub_matches)) = innermost(command, matches) else {
+        return Ok(Vec::new());
+    };
     let mut arguments = Vec::new();
     for (setting, value) in &table {
         let find = |command: &Command| {
@@ -54,6 +55,16 @@ pub(super) fn arguments(
         arguments.extend(values.into_iter().map(|value| format!("--{setting}={value}").into()));
     }
     Ok(arguments)
+}
+
+/// The command that is given, which may be one of another's.
+fn innermost<'a>(
+    command: &'a Command,
+    matches: &'a ArgMatches,
+) -> Option<(&'a Command, &'a ArgMatches)> {
+    let (name, matches) = matches.subcommand()?;
+    let command = command.find_subcommand(name)?;
+    Some(innermost(command, matches).unwrap_or((command, matches)))
 }
 
 fn written(value: &Value) -> Option<Vec<String>> {

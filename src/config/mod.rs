@@ -6,6 +6,7 @@
 
 #![expect(clippy::doc_markdown, reason = "the comments on flags are the help texts")]
 
+mod access;
 mod bench;
 mod file;
 mod limits;
@@ -21,6 +22,7 @@ use clap::{
 };
 use url::Url;
 
+pub use access::{Access, CreateToken, OnOff, RevokeToken, Role, Token, TokenAction};
 pub use bench::{
     Bench, Benchmark, Connections, Crowd, Fanout, Idle, Ingest, Sample, Snapshot, Spatial,
     UnderTest, Views, WireEncoding,
@@ -87,6 +89,8 @@ pub enum Command {
     Check(Check),
     /// Bring the schema of the database up to date, as the server does at its start.
     Migrate(Migrate),
+    /// Make, list and revoke the tokens that people and programs are known by.
+    Token(Token),
     /// Measure how fast it is, here.
     Bench(Bench),
     /// The clients and publishers of a benchmark, which starts them.
@@ -197,11 +201,9 @@ pub struct Map {
     #[arg(value_parser = values::web_url)]
     pub map_style_url: Option<Url>,
 
-    /// What administrators say to see who is connected (Authorization: Bearer ...). Without it,
-    /// who asks from this machine is one.
-    #[arg(long, value_name = "TOKEN", env = "GEOCAST_ADMIN_TOKEN", hide_env_values = true)]
-    #[arg(value_parser = values::token)]
-    pub admin_token: Option<Secret<String>>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub access: Access,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "the flags are documented there")]
@@ -318,6 +320,7 @@ where
         | Command::Backup(_)
         | Command::Check(_)
         | Command::Migrate(_)
+        | Command::Token(_)
         | Command::Bench(_)
         | Command::BenchLoad => {}
     }

@@ -33,6 +33,18 @@ impl MessageTypes {
         Self { groups: self.groups.or(other.groups), messages: self.messages || other.messages }
     }
 
+    /// The set without what is said on the channels.
+    #[must_use]
+    pub const fn without_messages(self) -> Self {
+        Self { messages: false, ..self }
+    }
+
+    /// The set without whom nodes hear.
+    #[must_use]
+    pub const fn without_links(self) -> Self {
+        Self { groups: self.groups.without(Groups::LINKS), ..self }
+    }
+
     /// The field groups that are sent.
     pub const fn groups(self) -> Groups {
         self.groups
@@ -57,6 +69,9 @@ pub struct Filter {
     pub types: MessageTypes,
     /// Counts of nodes by tile instead of the nodes, save `also_ids`.
     pub cells: Option<Zoom>,
+    /// Whether the client must not hear of nodes that it may never have held: who fell behind is told
+    /// of all that may have left.
+    pub discreet: bool,
 }
 
 impl Default for Filter {
@@ -67,6 +82,7 @@ impl Default for Filter {
             also_ids: Arc::default(),
             types: MessageTypes::ALL,
             cells: None,
+            discreet: false,
         }
     }
 }

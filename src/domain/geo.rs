@@ -120,6 +120,22 @@ impl Bounds {
         in_longitude && self.south <= latitude && latitude <= self.north
     }
 
+    /// What this rectangle and another have in common: up to four parts, as either may cross the
+    /// antimeridian.
+    pub fn intersection(&self, other: &Self) -> impl Iterator<Item = Self> + use<> {
+        let others: Vec<_> = other.corners().collect();
+        self.corners().flat_map(move |(low, high)| {
+            let common = others.iter().filter_map(|(other_low, other_high)| {
+                let west = low[0].max(other_low[0]);
+                let south = low[1].max(other_low[1]);
+                let east = high[0].min(other_high[0]);
+                let north = high[1].min(other_high[1]);
+                (west <= east && south <= north).then_some(Self { north, south, east, west })
+            });
+            common.collect::<Vec<_>>()
+        })
+    }
+
     /// Degrees of the northern, southern, eastern and western edge.
     pub const fn edges(&self) -> [f64; 4] {
         [self.north, self.south, self.east, self.west]
@@ -200,6 +216,13 @@ impl Area {
     /// Whether `place` lies in the area or on its edge.
     pub fn contains(&self, place: Place) -> bool {
         self.0.iter().any(|bounds| bounds.contains(place))
+    }
+
+    /// What both areas cover.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let pairs = self.0.iter().flat_map(|one| other.0.iter().map(move |two| (one, two)));
+        Self::new(pairs.flat_map(|(one, two)| one.intersection(two)))
     }
 
     /// The area as corners that an R-tree can hold, see [`Bounds::corners`]. They may overlap.

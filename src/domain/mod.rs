@@ -9,10 +9,12 @@ mod join;
 mod node;
 mod packet;
 mod patch;
+mod role;
 mod telemetry;
 mod tile;
 mod time;
 mod track;
+mod view;
 mod world;
 
 pub use batch::{Batch, Change, Sight, SightKind, Spoken, TouchedCell};
@@ -24,10 +26,12 @@ pub use packet::{
     Filed, LinkObservation, LinkSource, PACKET_WINDOW, Packet, PacketKey, Reception, Report,
 };
 pub use patch::{Message, Patch, Waypoint};
+pub use role::Role;
 pub use telemetry::{Metric, Readings, Section, Telemetry};
 pub use tile::{CellCount, InvalidZoom, Overlap, Tile, Zoom};
 pub use time::{Clock, Stamp, Timestamp};
 pub use track::{distance_m, simplify};
+pub use view::View;
 pub use world::{
     Continuation, ContinuedMessage, ContinuedNode, Gone, Lifetimes, Missed, Revision, Tombstone,
     World,

@@ -245,6 +245,12 @@ impl Groups {
         Self(self.0 & other.0)
     }
 
+    /// The groups that are not in the other set.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The groups in either set.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {

@@ -10,7 +10,7 @@ use serde_json::json;
 use thiserror::Error;
 use tracing::error;
 
-use super::{filter::InvalidFilter, gate::Refusal};
+use super::{access::Denied, filter::InvalidFilter, gate::Refusal};
 use crate::{broadcast::Stopped, storage::StoreError};
 
 /// Why a request is not answered.
@@ -25,6 +25,9 @@ pub(super) enum ApiError {
     /// This client may not come in.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// This caller may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -38,6 +41,7 @@ impl ApiError {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Refused(refusal) => refusal.status(),
+            Self::Denied(denied) => denied.status(),
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Stopping | Self::Store(StoreError::Unavailable(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -59,7 +63,11 @@ impl IntoResponse for ApiError {
             "detail": self.to_string(),
         });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (status, kind, Json(problem)).into_response()
+        let mut response = (status, kind, Json(problem)).into_response();
+        if let Self::Denied(denied) = &self {
+            denied.advise(response.headers_mut());
+        }
+        response
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{
     AppState,
+    access::{Caller, Stay},
     error::ApiError,
     filter,
     frames::{self, Frame, Frames},
@@ -41,12 +42,14 @@ const HEARTBEAT: Frame = Frame { kind: "heartbeat", bytes: Bytes::from_static(b"
 pub(super) async fn listen(
     State(state): State<AppState>,
     Extension(client): Extension<Client>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     check_origin(&state, &client, &headers)?;
-    let filter = filter::from_query(query.as_deref())?.unwrap_or_default();
-    let resume = cursor(&headers, query.as_deref());
+    let filter = caller.narrow(filter::from_query(query.as_deref())?.unwrap_or_default());
+    let resume = cursor(&headers, query.as_deref()).filter(|_| caller.view.is_none());
+    let stay = state.access.stay(&caller);
     let now = Instant::now();
     if client.share.as_ref().is_some_and(|share| share.subscription(now).is_err()) {
         state.metrics.refused(Refusal::AddressBusy);
@@ -66,7 +69,7 @@ pub(super) async fn listen(
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();
     let events =
-        Events { live, viewer, opening, delivering: None, heartbeat, meter, client, timeout };
+        Events { live, viewer, opening, delivering: None, heartbeat, meter, client, timeout, stay };
     let body = Body::from_stream(stream::unfold(events, async move |mut events| {
         let chunk = events.next().await?;
         Some((Ok::<_, Infallible>(chunk), events))
@@ -111,6 +114,8 @@ struct Events {
     /// Counts as a connection of its address.
     client: Client,
     timeout: Duration,
+    /// None when the client may stay for ever.
+    stay: Option<Stay>,
     /// Dropped last: who is no longer counted has made room for others.
     meter: Meter,
 }
@@ -152,8 +157,17 @@ impl Events {
                     self.delivering = Some(Delivering::new(&self.live, delivery?));
                 }
                 _ = self.heartbeat.tick() => return Some(HEARTBEAT),
+                () = dismissed(self.stay.as_ref()) => return None,
             }
         }
+    }
+}
+
+/// Waits until the client may not stay any longer.
+async fn dismissed(stay: Option<&Stay>) {
+    match stay {
+        Some(stay) => stay.ended().await,
+        None => std::future::pending().await,
     }
 }
 

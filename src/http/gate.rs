@@ -114,6 +114,8 @@ pub(super) struct Client {
     pub(super) ip: IpAddr,
     /// Whether a trusted proxy passed the request on.
     pub(super) is_proxied: bool,
+    /// Whether its connection to this server is encrypted.
+    pub(super) is_tls: bool,
     /// None when no limits by address hold.
     pub(super) share: Option<Arc<Share>>,
     /// What is written over its connection.
@@ -166,7 +168,7 @@ impl Gate {
         if let Some(share) = &share {
             share.message(now).map_err(|_wait| Refusal::AddressBusy)?;
         }
-        Ok(Client { ip, is_proxied, share, traffic: Arc::clone(traffic) })
+        Ok(Client { ip, is_proxied, is_tls: false, share, traffic: Arc::clone(traffic) })
     }
 
     fn share(&self, ip: IpAddr, now: Instant) -> Result<Arc<Share>, Refusal> {

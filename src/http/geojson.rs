@@ -10,8 +10,8 @@ use axum::{
 use serde::Serialize;
 
 use super::{
-    analysis::iso8601,
     records::{Id, NodeRecord, PositionRecord},
+    rfc3339,
 };
 use crate::{
     domain::{MessageTypes, Node, NodeId, Position, Timestamp},
@@ -77,12 +77,12 @@ pub(super) struct Visit<'a> {
 }
 
 /// Nodes that have a position, with everything that is known of them as properties.
-pub(super) fn nodes(nodes: &[Arc<Node>], next: Option<&str>) -> Response {
+pub(super) fn nodes(nodes: &[Arc<Node>], types: MessageTypes, next: Option<&str>) -> Response {
     let features = nodes.iter().filter_map(|node| {
         Some(Feature {
             id: Some(Id(&node.id)),
             geometry: Geometry::from(node.position.as_ref()?),
-            properties: NodeRecord::whole(node, MessageTypes::ALL),
+            properties: NodeRecord::whole(node, types),
         })
     });
     answer(FeatureCollection { features: features.collect(), next })
@@ -104,11 +104,11 @@ pub(super) fn track(node: &NodeId, positions: &[Position], next: Option<&str>) -
     let stamps = |line: Vec<Vertex>| line.into_iter().map(|(time, _)| time);
     let properties = if lines.len() > 1 {
         let times: Vec<Vec<_>> = lines.into_iter().map(|line| stamps(line).collect()).collect();
-        let coord_times = times.iter().map(|line| iso8601_all(line)).collect();
+        let coord_times = times.iter().map(|line| written(line)).collect();
         (Times::Nested(times), Times::Nested(coord_times))
     } else {
         let times: Vec<_> = lines.pop().map(stamps).into_iter().flatten().collect();
-        let coord_times = iso8601_all(&times);
+        let coord_times = written(&times);
         (Times::Flat(times), Times::Flat(coord_times))
     };
     let (times, coord_times) = properties;
@@ -127,8 +127,8 @@ fn places(line: &[Vertex]) -> Vec<Coordinates> {
     line.iter().map(|(_, coordinates)| *coordinates).collect()
 }
 
-fn iso8601_all(times: &[i64]) -> Vec<String> {
-    times.iter().map(|time| iso8601(Timestamp::from_millis(*time))).collect()
+fn written(times: &[i64]) -> Vec<String> {
+    times.iter().map(|time| rfc3339::write(Timestamp::from_millis(*time))).collect()
 }
 
 /// Lines through the positions, each on one side of the antimeridian and up to it.

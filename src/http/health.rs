@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -11,7 +11,8 @@ use axum::{
 use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::json;
 
-use super::AppState;
+use super::{AppState, access::Caller};
+use crate::domain::Role;
 
 /// Something whose health is asked for: its name, and how it does in words. An error is a reason
 /// to answer 503.
@@ -31,7 +32,10 @@ impl Vital {
 }
 
 /// `GET /api/health`: 200, or 503 with what is wrong.
-pub(super) async fn health(State(state): State<AppState>) -> Response {
+pub(super) async fn health(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
     let database = match state.store.check().await {
         Ok(()) => Ok("answers".to_owned()),
         Err(error) => Err(error.to_string()),
@@ -47,11 +51,12 @@ pub(super) async fn health(State(state): State<AppState>) -> Response {
         let detail = state.as_ref().unwrap_or_else(|wrong| wrong);
         json!({ "name": name, "ok": state.is_ok(), "detail": detail })
     });
-    let body = json!({
-        "status": if problems.is_empty() { "ok" } else { "degraded" },
-        "problems": problems,
-        "checks": checks.collect::<Vec<_>>(),
-    });
+    let mut body = json!({ "status": if problems.is_empty() { "ok" } else { "degraded" } });
+    // Names of hosts and files are not for everybody.
+    if state.access.is_public() || caller.role >= Role::Viewer {
+        body["problems"] = json!(problems);
+        body["checks"] = checks.collect();
+    }
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 

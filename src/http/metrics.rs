@@ -103,6 +103,7 @@ impl From<CloseReason> for Close {
             CloseReason::Violation => "protocol",
             CloseReason::NotUtf8 => "not_utf8",
             CloseReason::TooLong => "too_long",
+            CloseReason::Dismissed => "dismissed",
         };
         Self { code: reason.code().into(), reason: name }
     }

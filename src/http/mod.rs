@@ -1,7 +1,7 @@
 //! Http: the outside's view. One router, the live conversation, and answers to questions.
 
 mod accept;
-mod admin;
+mod access;
 mod allowance;
 mod analysis;
 mod assets;
@@ -55,7 +55,7 @@ use axum::{
     Json, Router,
     extract::{FromRef, State},
     http::HeaderValue,
-    routing::get,
+    routing::{get, post},
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -64,16 +64,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::CompressionLayer;
 use tracing::info;
 
-use crate::{broadcast::LiveMap, domain::Clock, storage::Store};
+use crate::{
+    broadcast::LiveMap,
+    domain::{Clock, Role},
+    storage::Store,
+};
 
 use accept::Server;
+use access::{Access, Routes, Rule};
 use beat::Beat;
 use gate::Gate;
 use roster::Roster;
 use stats::Stats;
 
 pub use accept::{Listener, listen};
-pub use admin::AdminToken;
+pub use access::{AccessSettings, AdminToken};
 pub use bucket::Rate;
 #[doc(hidden)]
 pub use echo::serve_echo;
@@ -131,8 +136,8 @@ pub struct Parts {
     pub pulse: Pulse,
     /// What clients may ask for.
     pub limits: Limits,
-    /// What administrators say; without it, who asks from this machine is one.
-    pub admin_token: Option<AdminToken>,
+    /// Who may see what.
+    pub access: AccessSettings,
 }
 
 /// What every handler is given: one reference, which each connection can afford to hold.
@@ -148,7 +153,7 @@ struct Common {
     metrics: Metrics,
     roster: Roster,
     stats: Arc<Stats>,
-    admin_token: Option<AdminToken>,
+    access: Access,
     page: Arc<PageSettings>,
     page_policy: HeaderValue,
     pulse: Pulse,
@@ -184,6 +189,8 @@ pub async fn serve(
     let style = parts.page.map_style_url.as_ref();
     let registry = Arc::new(parts.registry);
     let looks = Arc::new(Stats::new(Arc::clone(&registry), parts.clock.now()));
+    let access = Access::new(parts.access, parts.clock.clone());
+    access.announce().await;
     let state = AppState(Arc::new(Common {
         live: parts.live,
         store: parts.store,
@@ -191,7 +198,7 @@ pub async fn serve(
         vitals: parts.vitals.into(),
         registry,
         stats: Arc::clone(&looks),
-        admin_token: parts.admin_token,
+        access,
         roster: Roster::new(parts.metrics.clone()),
         metrics: parts.metrics,
         page_policy: assets::page_policy(
@@ -204,6 +211,7 @@ pub async fn serve(
         sockets: TaskTracker::new(),
         abandon: CancellationToken::new(),
     }));
+    let watched = state.clone();
     let (live, sockets, abandon) =
         (state.live.clone(), state.sockets.clone(), state.abandon.clone());
     let server = Server {
@@ -225,6 +233,7 @@ pub async fn serve(
     select! {
         () = everybody => return,
         () = looks.watch() => {}
+        () = watched.access.watch() => {}
         () = patience_ends => info!("some clients did not wait for the end of their answers"),
     }
     abandon.cancel();
@@ -234,41 +243,51 @@ pub async fn serve(
 
 fn router(state: AppState) -> Router {
     let cors = state.limits.origins.cors();
-    let router = Router::new()
+    let administrator = Rule::Role(Role::Administrator);
+    let operator = Rule::Role(Role::Operator);
+    let router = Routes::new(&state)
         // the live map
-        .route("/api/ws", get(socket::upgrade))
-        .route("/api/geocast.v1.proto", get(async || proto::DESCRIPTION))
+        .route("/api/ws", Rule::Live, get(socket::upgrade))
+        .route("/api/geocast.v1.proto", Rule::Open, get(async || proto::DESCRIPTION))
         // questions about now, answered from the world
-        .route("/api/nodes", get(nodes::list))
-        .route("/api/nodes/{id}", get(nodes::one))
+        .route("/api/nodes", Rule::Shared, get(nodes::list))
+        .route("/api/nodes/{id}", Rule::Shared, get(nodes::one))
         // questions about then, answered from the database
-        .route("/api/nodes/{id}/positions", get(analysis::track))
-        .route("/api/nodes/{id}/telemetry", get(analysis::telemetry))
-        .route("/api/positions", get(visits::visits))
-        .route("/api/messages", get(history::messages))
-        .route("/api/links", get(analysis::links))
-        .route("/api/gateways", get(analysis::gateways))
-        .route("/api/totals", get(analysis::totals))
+        .route("/api/nodes/{id}/positions", Rule::Shared, get(analysis::track))
+        .route("/api/nodes/{id}/telemetry", Rule::Shared, get(analysis::telemetry))
+        .route("/api/positions", Rule::Shared, get(visits::visits))
+        .route("/api/messages", Rule::Messages, get(history::messages))
+        .route("/api/links", Rule::Map, get(analysis::links))
+        .route("/api/gateways", Rule::Map, get(analysis::gateways))
+        .route("/api/totals", Rule::Map, get(analysis::totals))
         // both, as geographic tools ask for them
-        .route("/ogc", get(ogc::landing))
-        .route("/ogc/", get(ogc::landing))
-        .route("/ogc/api", get(ogc::definition))
-        .route("/ogc/conformance", get(ogc::conformance))
-        .route("/ogc/collections", get(ogc::collections))
-        .route("/ogc/collections/{collectionId}", get(ogc::collection))
-        .route("/ogc/collections/{collectionId}/items", get(ogc::items))
-        .route("/ogc/collections/{collectionId}/items/{featureId}", get(ogc::item))
-        .route("/tiles/nodes.json", get(tiles::describe))
-        .route("/tiles/nodes/{z}/{x}/{y}", get(tiles::tile))
+        .route("/ogc", Rule::Map, get(ogc::landing))
+        .route("/ogc/", Rule::Map, get(ogc::landing))
+        .route("/ogc/api", Rule::Map, get(ogc::definition))
+        .route("/ogc/conformance", Rule::Map, get(ogc::conformance))
+        .route("/ogc/collections", Rule::Map, get(ogc::collections))
+        .route("/ogc/collections/{collectionId}", Rule::Map, get(ogc::collection))
+        .route("/ogc/collections/{collectionId}/items", Rule::Map, get(ogc::items))
+        .route("/ogc/collections/{collectionId}/items/{featureId}", Rule::Map, get(ogc::item))
+        .route("/tiles/nodes.json", Rule::Map, get(tiles::describe))
+        .route("/tiles/nodes/{z}/{x}/{y}", Rule::Map, get(tiles::tile))
+        // who may see what
+        .route("/api/session", Rule::Open, get(access::session))
+        .route("/api/login", Rule::Open, post(access::login))
+        .route("/api/logout", Rule::Open, post(access::logout))
+        .route("/api/ticket", Rule::Shared, post(access::make_ticket))
+        .route("/api/shares", operator, post(access::make_share))
+        .route("/api/audit", administrator, get(access::deeds))
         // operators
-        .route("/api/health", get(health::health))
-        .route("/api/stats", get(stats::stats))
-        .route("/metrics", get(health::metrics))
+        .route("/api/health", Rule::Open, get(health::health))
+        .route("/api/stats", Rule::Map, get(stats::stats))
+        .route("/metrics", Rule::Map, get(health::metrics))
         // the page
-        .route("/api/config", get(page_config))
+        .route("/api/config", Rule::Open, get(page_config))
+        .finish()
         .layer(CompressionLayer::new())
         // the live map without a WebSocket, which nothing may hold back
-        .route("/api/events", get(events::listen))
+        .merge(Routes::new(&state).route("/api/events", Rule::Live, get(events::listen)).finish())
         .fallback(assets::serve)
         .with_state(state);
     match cors {

@@ -3,14 +3,16 @@
 use std::{str::FromStr, sync::Arc};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AppState, error::ApiError, filter::bbox, geojson, records::NodeRecord};
-use crate::domain::{Area, Filter, MessageTypes, Node, NodeId, Timestamp};
+use super::{
+    AppState, access::Caller, error::ApiError, filter::bbox, geojson, records::NodeRecord,
+};
+use crate::domain::{Area, Filter, Node, NodeId, Timestamp};
 
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 10_000;
@@ -46,13 +48,14 @@ struct NodesPage<'a> {
 /// `GET /api/nodes?bbox=&since=&q=&limit=&cursor=&format=`: by id.
 pub(super) async fn list(
     State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<NodesQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let after = query.cursor.as_deref().map(parse_id).transpose()?;
     let bounds = query.bbox.as_deref().map(bbox).transpose()?.map(Area::from);
-    let mut nodes = state.live.nodes(Filter { bounds, ..Filter::default() }).await?;
+    let mut nodes = state.live.nodes(caller.narrow(Filter { bounds, ..Filter::default() })).await?;
     let since = query.since.map(Timestamp::from_millis);
     let text = query.q.map(|text| text.to_lowercase());
     nodes.retain(|node| {
@@ -65,30 +68,36 @@ pub(super) async fn list(
     nodes.truncate(limit);
     Ok(match query.format {
         Format::Json => {
-            let nodes = nodes.iter().map(|node| whole(node)).collect();
+            let nodes = nodes.iter().map(|node| NodeRecord::whole(node, caller.types())).collect();
             Json(NodesPage { nodes, next }).into_response()
         }
-        Format::Geojson => geojson::nodes(&nodes, next.as_deref()),
+        Format::Geojson => geojson::nodes(&nodes, caller.types(), next.as_deref()),
     })
 }
 
 /// `GET /api/nodes/{id}`
 pub(super) async fn one(
     State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let filter = Filter::default().with_node_ids([parse_id(&id)?]);
-    let nodes = state.live.nodes(filter).await?;
-    let node = nodes.first().ok_or(ApiError::NotFound("no such node is on the map"))?;
-    Ok(Json(whole(node)).into_response())
+    let node = seen(&state, &caller, parse_id(&id)?).await?;
+    Ok(Json(NodeRecord::whole(&node, caller.types())).into_response())
+}
+
+/// A node that somebody sees on the map.
+pub(super) async fn seen(
+    state: &AppState,
+    caller: &Caller,
+    id: NodeId,
+) -> Result<Arc<Node>, ApiError> {
+    let nodes = state.live.nodes(Filter::default().with_node_ids([id])).await?;
+    let node = nodes.into_iter().find(|node| caller.sees(node));
+    node.ok_or(ApiError::NotFound("no such node is on the map"))
 }
 
 pub(super) fn parse_id(id: &str) -> Result<NodeId, ApiError> {
     NodeId::from_str(id).map_err(|error| ApiError::BadRequest(error.to_string()))
-}
-
-fn whole(node: &Arc<Node>) -> NodeRecord<'_> {
-    NodeRecord::whole(node, MessageTypes::ALL)
 }
 
 /// Whether the id or a name of the node contains `text`, which is in lower case.

@@ -322,17 +322,20 @@ pub(super) enum CloseReason {
     NotUtf8 = 1007,
     /// A message longer than one may be.
     TooLong = 4500,
+    /// What the client was let in by is void: its token was revoked, say, or has expired.
+    Dismissed = 4503,
 }
 
 impl CloseReason {
     /// Every reason.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::GoingAway,
         Self::Violation,
         Self::NotUtf8,
         Self::TimedOut,
         Self::RateLimited,
         Self::TooLong,
+        Self::Dismissed,
     ];
 
     /// The close code.
@@ -349,6 +352,7 @@ impl CloseReason {
             Self::Violation => "not a WebSocket message",
             Self::NotUtf8 => "text that is not UTF-8",
             Self::TooLong => "a message that is too long",
+            Self::Dismissed => "access ended, sign in again",
         }
     }
 }

@@ -15,6 +15,7 @@ use tungstenite::{Message, protocol::CloseFrame};
 
 use super::{
     AppState,
+    access::Caller,
     allowance::{Allowance, Excess},
     error::ApiError,
     filter,
@@ -40,6 +41,7 @@ pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) async fn upgrade(
     State(state): State<AppState>,
     Extension(client): Extension<Client>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -49,10 +51,19 @@ pub(super) async fn upgrade(
     state.sockets.clone().spawn(async move {
         let Ok(io) = upgrade.await else { return };
         client.traffic.leave_to_its_owner();
-        let mut connection = Connection::new(&state, client, encoding, TokioIo::new(io));
+        let stay = state.access.stay(&caller);
+        let io = TokioIo::new(io);
+        let mut connection = Connection::new(&state, client, caller, encoding, io);
+        let dismissed = async {
+            match stay {
+                Some(stay) => stay.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         select! {
             () = connection.serve(filter) => {}
             () = state.abandon.cancelled() => {}
+            () = dismissed => Box::pin(connection.hang_up(CloseReason::Dismissed, None)).await,
         }
     });
     Ok(answer)
@@ -81,6 +92,8 @@ struct Connection<'a> {
     wire: Wire<TokioIo<Upgraded>>,
     state: &'a AppState,
     client: Client,
+    /// Who it is, and so what it may be shown.
+    caller: Box<Caller>,
     encoding: Encoding,
     session: Session,
     allowance: Allowance,
@@ -93,7 +106,13 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(state: &'a AppState, client: Client, encoding: Encoding, io: TokioIo<Upgraded>) -> Self {
+    fn new(
+        state: &'a AppState,
+        client: Client,
+        caller: Caller,
+        encoding: Encoding,
+        io: TokioIo<Upgraded>,
+    ) -> Self {
         let limits = &state.limits;
         let now = Instant::now();
         let kind = match encoding {
@@ -110,6 +129,7 @@ impl<'a> Connection<'a> {
             session: Session::new(encoding),
             allowance: Allowance::new(client.share.clone(), now),
             client,
+            caller: Box::new(caller),
             meter: Arc::new(meter),
             next_heartbeat,
             last_heard: now,
@@ -264,7 +284,11 @@ impl<'a> Connection<'a> {
 
     async fn act(&mut self, viewer: &Viewer, action: Action) -> Result<(), End> {
         match action {
-            Action::Subscribe(filter, resume) => viewer.subscribe(filter, resume).await?,
+            Action::Subscribe(filter, resume) => {
+                // What is told about then tells who moved elsewhere.
+                let resume = resume.filter(|_| self.caller.view.is_none());
+                viewer.subscribe(self.caller.narrow(filter), resume).await?;
+            }
             Action::Unsubscribe => viewer.unsubscribe().await?,
             Action::Snapshot => viewer.request_snapshot().await?,
             Action::Pong(id) => {

@@ -9,17 +9,17 @@ use std::{
 use axum::{
     Extension, Json,
     extract::State,
-    http::{HeaderMap, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{AppState, admin::is_admin, error::ApiError, filter, gate::Client, scrape::Scrape};
+use super::{AppState, access::Caller, error::ApiError, filter, scrape::Scrape};
 use crate::{
     broadcast::{Encoding, Subscriber},
-    domain::Timestamp,
+    domain::{Role, Timestamp},
 };
 
 /// How often the counters are looked at.
@@ -79,8 +79,7 @@ impl Stats {
 /// `GET /api/stats`
 pub(super) async fn stats(
     State(state): State<AppState>,
-    Extension(client): Extension<Client>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
     let now = state.stats.read();
     let (since, earlier) =
@@ -99,7 +98,7 @@ pub(super) async fn stats(
         "perSecond": now.rates(&earlier, window),
         "percentiles": now.percentiles(&earlier),
     });
-    if is_admin(state.admin_token.as_ref(), &client, &headers) {
+    if caller.role >= Role::Administrator {
         answer["connections"] = rows(&state).await?;
     }
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())

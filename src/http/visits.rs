@@ -1,7 +1,7 @@
 //! `/api/positions`: who was where, whichever node it was, answered from the database.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppState,
+    access::Caller,
     error::ApiError,
     filter::bbox,
     geojson::{self, Visit},
@@ -41,6 +42,7 @@ struct VisitsPage<'a> {
 /// `GET /api/positions?bbox=&from=&to=&limit=&cursor=&format=`
 pub(super) async fn visits(
     State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<VisitsQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
@@ -52,7 +54,8 @@ pub(super) async fn visits(
         limit: query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
         cursor: query.cursor,
     };
-    let page = state.store.visits(&question).await?;
+    let mut page = state.store.visits(&question).await?;
+    page.records.retain(|visit| caller.sees_at(&visit.node, visit.position.place));
     Ok(match query.format {
         Format::Json => {
             let positions = page.records.iter().map(Visit::from).collect();

@@ -1,5 +1,6 @@
 //! Storage: what was acknowledged is on disk.
 
+mod access;
 mod analysis;
 mod checkup;
 mod continuation;
@@ -32,6 +33,10 @@ use crate::domain::{
 
 use place::Place;
 
+pub use access::{
+    AccessStore, Deed, Hash, MadeToken, Session, TOKEN_PREFIX, Token, TokenList, hash_of,
+    make_token, random_bytes, revoke_token, rotate_share_key, tokens,
+};
 pub use analysis::{HeardOf, Hearing, SignalCount, SignalKind, Spread, Total, Window};
 pub use checkup::{Checkup, Quarantined};
 pub use lag::Lag;
@@ -220,6 +225,9 @@ pub trait Store: Send + Sync {
 
     /// How large the histories are. It costs the same however large they are.
     async fn sizes(&self) -> Result<Sizes, StoreError>;
+
+    /// Who may see and do what.
+    fn access(&self) -> Arc<dyn AccessStore>;
 
     /// Whether the database answers.
     async fn check(&self) -> Result<(), StoreError>;

@@ -1,8 +1,8 @@
 //! What is done to a database by hand, beside a running server or without one.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use super::{Checkup, Place, StoreError, open, postgres, sqlite};
+use super::{AccessStore, Checkup, Place, StoreError, open, postgres, sqlite};
 
 /// What bringing the schema up to date did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,23 @@ pub async fn back_up(url: &str, file: &Path) -> Result<Copied, StoreError> {
         Place::File(path) => sqlite::back_up(&path, file).await,
         Place::Postgres => postgres::back_up(url, file).await,
     }
+}
+
+/// Who may see and do what in the database of this URL. Its schema is brought up to date first
+/// where it has to be, as the server does at its start.
+pub(super) async fn access(url: &str) -> Result<Arc<dyn AccessStore>, StoreError> {
+    let place = Place::of(url)?;
+    if place == Place::Memory {
+        return Err(nothing_to_keep());
+    }
+    if !migrate(url, true).await?.migrations.is_empty() {
+        migrate(url, false).await?;
+    }
+    Ok(match place {
+        Place::Memory => return Err(nothing_to_keep()),
+        Place::File(path) => Arc::new(sqlite::beside_a_server(&path).await?),
+        Place::Postgres => Arc::new(postgres::beside_a_server(url)?),
+    })
 }
 
 fn nothing_to_keep() -> StoreError {

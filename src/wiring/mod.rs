@@ -1,5 +1,6 @@
 //! What each room is made of, from the settings. `app.rs` says how they are joined.
 
+mod access;
 mod clients;
 mod database;
 mod sources;
@@ -8,6 +9,7 @@ mod world;
 use std::net::SocketAddr;
 
 pub(crate) use self::{
+    access::access,
     clients::{limits, pulse},
     database::{database, keeper, writer},
     sources::{Source, certificates, intake, listen_to},

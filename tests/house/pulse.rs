@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use geocast::{
     broadcast::{self, Broadcaster},
     domain::{Clock, Lifetimes, Timestamp, World},
-    http::{self, Limits, PageSettings, Parts, Pulse, TickEncoder},
+    http::{self, AccessSettings, Limits, PageSettings, Parts, Pulse, TickEncoder},
     storage,
 };
 use prometheus_client::registry::Registry;
@@ -42,7 +42,7 @@ async fn who_gives_no_sign_of_life_is_asked_and_then_hung_up_on() {
         page: PageSettings::default(),
         pulse: Pulse { heartbeat: Duration::from_millis(30), timeout: Duration::from_millis(60) },
         limits: Limits::default(),
-        admin_token: None,
+        access: AccessSettings { public: true, ..AccessSettings::default() },
     };
     let (patches, committed) = mpsc::channel(1);
     let stop = Arc::new(tokio::sync::Notify::new());

@@ -2,6 +2,7 @@
 //! each of them on every database.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod analysis;
 mod days;
 mod file;
@@ -157,5 +158,12 @@ contract!(every database:
         what_is_stored_after_a_removal_disturbs_nothing_that_was_kept,
         a_packet_and_its_receptions_go_together,
         a_removal_is_in_the_sizes,
+    }
+    access: {
+        a_token_is_found_by_its_hash_until_it_is_void,
+        tokens_are_made_and_revoked_beside_a_server,
+        a_session_ends_once_and_those_that_are_over_are_forgotten,
+        the_key_of_share_links_stays_until_it_is_replaced,
+        what_was_done_is_paged_newest_first,
     }
 );

@@ -39,8 +39,8 @@ pub struct Missed {
 impl World {
     /// What a client misses that held everything matching `held` at revision `cursor` and now
     /// wants what matches `wanted`. None when its cursor is void, and only a fresh picture helps:
-    /// it is from the future, older than the oldest tombstone, or other groups or cells are wanted
-    /// now.
+    /// it is from the future, older than the oldest tombstone, other groups or cells are wanted
+    /// now, or the client must not hear of what it may not hold.
     ///
     /// Nothing may be pending. This needs no memory of the client: where a node's position has not
     /// changed since the cursor, `held` says whether the client has the node; where it has changed,
@@ -48,6 +48,9 @@ impl World {
     /// harm twice.
     pub fn missed(&self, held: &Filter, wanted: &Filter, cursor: Revision) -> Option<Missed> {
         let other_kind = held.types != wanted.types || held.cells != wanted.cells;
+        if held.discreet || wanted.discreet {
+            return None;
+        }
         if cursor < self.horizon || cursor > self.revision || other_kind {
             return None;
         }

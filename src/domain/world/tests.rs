@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Filter, Metric, Network, Position, Readings, Section, SightKind, Stamp};
+use crate::domain::{Area, Filter, Metric, Network, Position, Readings, Section, SightKind, Stamp};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -32,6 +32,21 @@ fn placed_at(number: u32, latitude: f64, stamp: Stamp) -> Patch {
 
 fn later(minutes: u64) -> Timestamp {
     NOW.plus(Duration::from_mins(minutes))
+}
+
+#[test]
+fn who_must_not_hear_of_others_is_never_told_what_may_have_left() {
+    let mut world = World::new(LIFETIMES);
+    world.apply(&placed_at(1, 10.0, Stamp::heard(NOW)), NOW);
+    world.seal();
+    let cursor = world.revision();
+    world.apply(&placed_at(1, 20.0, Stamp::heard(later(1))), later(1));
+    world.seal();
+    let open = Filter { bounds: Some(Area::new([])), ..Filter::default() };
+    let discreet = Filter { discreet: true, ..open.clone() };
+    assert_eq!(world.missed(&open, &open, cursor).unwrap().left.len(), 1);
+    assert!(world.missed(&discreet, &discreet, cursor).is_none());
+    assert!(world.missed(&open, &discreet, cursor).is_none());
 }
 
 #[test]

@@ -14,4 +14,3 @@ pub(super) use links::links;
 pub(super) use series::telemetry;
 pub(super) use totals::totals;
 pub(super) use track::track;
-pub(super) use written::iso8601;

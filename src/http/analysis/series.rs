@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
@@ -15,9 +15,10 @@ use super::{
 };
 use crate::http::{
     AppState,
+    access::Caller,
     error::ApiError,
     history::{self, PageQuery},
-    nodes::parse_id,
+    nodes::{parse_id, seen},
 };
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
@@ -52,12 +53,16 @@ struct SeriesPage {
 /// `GET /api/nodes/{id}/telemetry?from=&to=&limit=&cursor=&bucket=&metric=`
 pub(in crate::http) async fn telemetry(
     State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     query: Result<Query<SeriesQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(SeriesQuery { from, to, limit, cursor, bucket, metric }) = query?;
-    let page = PageQuery { node: None, from, to, limit, cursor };
-    let history = page.of(Some(parse_id(&id)?))?;
+    let node = parse_id(&id)?;
+    if caller.view.is_some() {
+        seen(&state, &caller, node.clone()).await?;
+    }
+    let history = PageQuery { node: None, from, to, limit, cursor }.of(Some(node))?;
     let Some(bucket) = bucket else { return history::telemetry(&state, &history).await };
     let bucket_ms = bucket_ms(&bucket)?;
     let named: Option<Vec<_>> = metric.as_deref().map(|names| names.split(',').collect());

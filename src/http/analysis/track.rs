@@ -1,7 +1,7 @@
 //! `/api/nodes/{id}/positions`: where a node has been, in the form that the asker reads.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{Uri, header},
     response::{IntoResponse, Response},
@@ -12,7 +12,12 @@ use super::written::{csv, gpx};
 use crate::{
     domain::{Place, Position, simplify},
     http::{
-        AppState, error::ApiError, geojson, history::PageQuery, nodes::parse_id,
+        AppState,
+        access::Caller,
+        error::ApiError,
+        geojson,
+        history::PageQuery,
+        nodes::{parse_id, seen},
         records::PositionRecord,
     },
 };
@@ -54,6 +59,7 @@ struct PositionsPage {
 /// `GET /api/nodes/{id}/positions?from=&to=&limit=&cursor=&format=&simplify=`
 pub(in crate::http) async fn track(
     State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
     Path(id): Path<String>,
     query: Result<Query<TrackQuery>, QueryRejection>,
@@ -65,7 +71,11 @@ pub(in crate::http) async fn track(
     }
     let node = parse_id(&id)?;
     let page = PageQuery { node: None, from, to, limit, cursor }.of(Some(node.clone()))?;
+    if caller.view.is_some() {
+        seen(&state, &caller, node.clone()).await?;
+    }
     let mut page = state.store.positions(&page).await?;
+    page.records.retain(|position| caller.sees_at(&node, position.place));
     if let Some(tolerance_m) = simplify {
         page.records = simplified(&page.records, tolerance_m);
     }

@@ -1,21 +1,11 @@
 //! Tracks as other programs read them: GPX 1.1 and CSV (RFC 4180).
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, SystemTime},
+use std::fmt::Write as _;
+
+use crate::{
+    domain::{NodeId, Position},
+    http::rfc3339,
 };
-
-use crate::domain::{NodeId, Position, Timestamp};
-
-/// The last moment of the year 9999.
-const LAST_MS: u64 = 253_402_300_799_999;
-
-/// The time as `2026-11-21T22:40:00.000Z`. What lies before 1970 or after 9999 is brought to it.
-pub(in crate::http) fn iso8601(time: Timestamp) -> String {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(0).min(LAST_MS);
-    let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-    humantime::format_rfc3339_millis(moment).to_string()
-}
 
 /// A track of one segment, the oldest point first.
 pub(super) fn gpx(node: &NodeId, positions: &[Position]) -> String {
@@ -32,7 +22,7 @@ pub(super) fn gpx(node: &NodeId, positions: &[Position]) -> String {
         if let Some(altitude) = position.altitude_m {
             let _ = write!(text, "<ele>{altitude}</ele>");
         }
-        let _ = write!(text, "<time>{}</time>", iso8601(position.stamp.time));
+        let _ = write!(text, "<time>{}</time>", rfc3339::write(position.stamp.time));
         if let Some(satellites) = position.sats_in_view {
             let _ = write!(text, "<sat>{satellites}</sat>");
         }
@@ -57,7 +47,7 @@ pub(super) fn csv(positions: &[Position]) -> String {
         ];
         let known = known.map(Option::unwrap_or_default).join(",");
         let [longitude, latitude] = position.place.point();
-        let time = iso8601(position.stamp.time);
+        let time = rfc3339::write(position.stamp.time);
         let _ = write!(text, "{time},{latitude:.7},{longitude:.7},{known}\r\n");
     }
     text

@@ -1,5 +1,6 @@
 //! Postgres: many servers may share one database.
 
+mod access;
 mod analysis;
 mod backup;
 mod check;
@@ -24,10 +25,11 @@ mod within;
 mod database;
 
 pub(super) use self::{
+    access::beside_a_server,
     backup::back_up,
     check::{check_up, to_migrate},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection, postgres::PgRow};
@@ -38,8 +40,8 @@ use self::{
     journal::Journal,
 };
 use super::{
-    Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, PostgresLimits, Sizes, Store,
-    StoreError, Swept, TelemetryRow, Total, Visit, Window,
+    AccessStore, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, PostgresLimits,
+    Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window,
     sql::history::{self, Question},
 };
 use crate::domain::{Continuation, Filed, Message, Position, Report, Timestamp};
@@ -217,6 +219,10 @@ impl Store for PostgresStore {
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
         self.measure().await
+    }
+
+    fn access(&self) -> Arc<dyn AccessStore> {
+        Arc::new(access::PostgresAccess { server: self.server.clone(), pool: self.pool.clone() })
     }
 
     async fn check(&self) -> Result<(), StoreError> {

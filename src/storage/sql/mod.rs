@@ -1,6 +1,7 @@
 //! What the databases share: rows as they are written, columns as they are read, and the
 //! questions about histories. Every statement here means the same in each of them.
 
+pub(super) mod access;
 pub(super) mod analysis;
 pub(super) mod columns;
 pub(super) mod cursor;

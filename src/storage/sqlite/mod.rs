@@ -1,5 +1,6 @@
 //! `SQLite`: one file, one writer, readers that never wait for it.
 
+mod access;
 mod analysis;
 mod backup;
 mod check;
@@ -19,7 +20,7 @@ use std::{
     fs::{File, TryLockError},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -36,10 +37,10 @@ use sqlx::{
 };
 
 use self::recent::Recent;
-pub(super) use self::{backup::back_up, check::check_up};
+pub(super) use self::{access::beside_a_server, backup::back_up, check::check_up};
 use super::{
-    Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError,
-    Swept, TelemetryRow, Total, Visit, Window,
+    AccessStore, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store,
+    StoreError, Swept, TelemetryRow, Total, Visit, Window,
     filing::{Absence, Absences},
     sql::{columns::Columns, history, migrations::Schema, nodes::NodeRow},
 };
@@ -271,6 +272,10 @@ impl Store for SqliteStore {
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
         self.measure().await
+    }
+
+    fn access(&self) -> Arc<dyn AccessStore> {
+        Arc::new(access::SqliteAccess(self.writer.clone()))
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -130,7 +130,7 @@ async fn open(
         "" => String::new(),
         id => format!("Last-Event-ID: {id}\r\n"),
     };
-    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n{id}\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{id}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut lines = Vec::new();
     while lines.last().is_none_or(|line| line != "\r\n") {

@@ -18,7 +18,7 @@ pub(crate) use event_source::EventSource;
 pub(crate) use gateway::Gateway;
 pub(crate) use geocast::Geocast;
 pub(crate) use mirror::Mirror;
-pub(crate) use radio::Radio;
+pub(crate) use radio::{Radio, now_millis};
 pub(crate) use raw::RawSocket;
 pub(crate) use screen::Screen;
 

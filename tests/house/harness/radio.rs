@@ -122,6 +122,12 @@ impl Radio {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests live in real time")]
+pub(crate) fn now_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests live in real time")]
 pub(crate) fn now_seconds() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     u32::try_from(since.as_secs()).unwrap()

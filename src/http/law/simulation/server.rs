@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{PULSE, network::Network};
 use crate::{
     domain::{Clock, Continuation, Filed, Message, Position, Report, Timestamp, World},
-    http::{self, Limits, PageSettings, Parts, law},
+    http::{self, AccessSettings, Limits, PageSettings, Parts, law},
     storage::{
         Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError,
         Swept, TelemetryRow, Total, Visit, Window,
@@ -38,7 +38,7 @@ impl Server {
             page: PageSettings::default(),
             pulse: PULSE,
             limits: Limits::default(),
-            admin_token: None,
+            access: AccessSettings { public: true, ..AccessSettings::default() },
         };
         let stop = CancellationToken::new();
         let serving = http::serve(network.listen(), parts, stop.clone().cancelled_owned());
@@ -123,6 +123,10 @@ impl Store for NoStore {
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
         unimplemented!("nothing is kept")
+    }
+
+    fn access(&self) -> Arc<dyn crate::storage::AccessStore> {
+        unimplemented!("nobody signs in")
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! Who may see more than the map.
+//! Who asks from this very machine, and the token of the settings.
 
 use std::fmt;
 
@@ -6,7 +6,10 @@ use axum::http::{HeaderMap, HeaderName, header};
 use subtle::ConstantTimeEq;
 use url::{Host, Url};
 
-use super::gate::Client;
+use crate::{
+    http::gate::Client,
+    storage::{Hash, hash_of},
+};
 
 /// What proxies add to what they pass on.
 const FORWARDED: [HeaderName; 6] = [
@@ -28,9 +31,14 @@ impl AdminToken {
         Self(token.into())
     }
 
-    /// How long it takes says nothing about the token but its length.
-    fn is(&self, said: &str) -> bool {
-        self.0.as_bytes().ct_eq(said.as_bytes()).into()
+    /// Whether it is what somebody says, who learns nothing from how long it takes.
+    pub(super) fn is(&self, said: &str) -> bool {
+        self.hash().ct_eq(&hash_of(said)).into()
+    }
+
+    /// What sessions that were opened with it are told by.
+    pub(super) fn hash(&self) -> Hash {
+        hash_of(&self.0)
     }
 }
 
@@ -40,16 +48,9 @@ impl fmt::Debug for AdminToken {
     }
 }
 
-/// Whether a request is an administrator's: it says the token, or where there is none it comes
-/// from this machine and was not passed on, neither by a proxy nor by a page of another site.
-pub(super) fn is_admin(token: Option<&AdminToken>, client: &Client, headers: &HeaderMap) -> bool {
-    if let Some(token) = token {
-        let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let said = said.and_then(|value| value.split_once(' '));
-        return said.is_some_and(|(scheme, said)| {
-            scheme.eq_ignore_ascii_case("bearer") && token.is(said.trim())
-        });
-    }
+/// Whether a request comes from this machine and was not passed on, neither by a proxy nor by a page
+/// of another site.
+pub(super) fn is_local(client: &Client, headers: &HeaderMap) -> bool {
     let names = |name: &HeaderName, of: fn(&str) -> Option<Url>| {
         headers
             .get_all(name)
@@ -81,7 +82,7 @@ mod tests {
 
     fn client(ip: &str) -> Client {
         let ip = ip.parse().unwrap();
-        Client { ip, is_proxied: false, share: None, traffic: Arc::default() }
+        Client { ip, is_proxied: false, is_tls: false, share: None, traffic: Arc::default() }
     }
 
     fn said(headers: &[(&'static str, &str)]) -> HeaderMap {
@@ -90,33 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn with_a_token_only_who_says_it_is_an_administrator() {
+    fn a_token_is_only_itself_and_does_not_show() {
         let token = AdminToken::new("s3cret-word");
         assert_eq!(format!("{token:?}"), "(secret)");
-        for (value, expected) in [
-            ("Bearer s3cret-word", true),
-            ("bearer s3cret-word", true),
-            ("Bearer s3cret-wor", false),
-            ("Bearer s3cret-word2", false),
-            ("Bearer", false),
-            ("Basic s3cret-word", false),
-            ("s3cret-word", false),
-        ] {
-            let headers = said(&[("authorization", value)]);
-            let is_admin = is_admin(Some(&token), &client("192.0.2.1"), &headers);
-            assert_eq!(is_admin, expected, "{value}");
+        assert!(token.is("s3cret-word"));
+        for said in ["s3cret-wor", "s3cret-word2", "S3cret-word", ""] {
+            assert!(!token.is(said), "{said}");
         }
-        assert!(!is_admin(Some(&token), &client("127.0.0.1"), &said(&[])), "not for being here");
     }
 
     #[test]
-    fn without_a_token_only_who_is_here_is_an_administrator() {
+    fn only_who_asks_from_here_is_local() {
         let here =
-            |headers: &[(&'static str, &str)]| is_admin(None, &client("127.0.0.1"), &said(headers));
+            |headers: &[(&'static str, &str)]| is_local(&client("127.0.0.1"), &said(headers));
         for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "LOCALHOST"] {
             assert!(here(&[("host", host)]), "{host}");
         }
-        assert!(is_admin(None, &client("::1"), &said(&[("host", "[::1]")])));
+        assert!(is_local(&client("::1"), &said(&[("host", "[::1]")])));
         for headers in [
             &[("host", "map.example")][..],
             &[("host", "localhost"), ("x-forwarded-for", "127.0.0.1")],
@@ -128,8 +119,8 @@ mod tests {
         ] {
             assert!(!here(headers), "{headers:?}");
         }
-        assert!(!is_admin(None, &client("192.0.2.1"), &said(&[("host", "localhost")])));
+        assert!(!is_local(&client("192.0.2.1"), &said(&[("host", "localhost")])));
         let proxied = Client { is_proxied: true, ..client("127.0.0.1") };
-        assert!(!is_admin(None, &proxied, &said(&[("host", "localhost")])));
+        assert!(!is_local(&proxied, &said(&[("host", "localhost")])));
     }
 }

@@ -1,0 +1,123 @@
+//! What stands before every route.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{By, Caller, Denied, Rule};
+use crate::{
+    domain::Role,
+    http::{AppState, client::hosts, error::ApiError, gate::Client, origin::AllowedOrigins},
+    storage::TOKEN_PREFIX,
+};
+
+/// What a page of ours adds to what it asks for, and a page of another site cannot.
+const REQUEST: HeaderName = HeaderName::from_static("x-geocast-request");
+
+/// What browsers say about where a request comes from.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// How others let themselves be told a token in a URL.
+const TOKEN_PARAMETERS: [&str; 9] = [
+    "token",
+    "access_token",
+    "auth_token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "bearer",
+    "jwt",
+    "id_token",
+];
+
+/// Lets in who complies with the rule, and tells the handler who it is.
+pub(super) async fn guard(
+    State((state, rule)): State<(AppState, Rule)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admit(&state, rule, &parts).await {
+        Ok(caller) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn admit(state: &AppState, rule: Rule, parts: &Parts) -> Result<Caller, ApiError> {
+    let query = parts.uri.query();
+    if says_a_token(query) {
+        return Err(Denied::TokenInUrl.into());
+    }
+    // Whoever serves connections puts it there.
+    let client = parts.extensions.get::<Client>().cloned().ok_or(Denied::SignIn)?;
+    let caller = state.access.identify(&client, parts, rule).await?;
+    if !parts.method.is_safe() || rule == Rule::Live && caller.by == By::Cookie {
+        check_page(&caller, &client, parts)?;
+    }
+    check(state, rule, &caller)?;
+    Ok(caller)
+}
+
+/// Whether a caller complies with a rule.
+fn check(state: &AppState, rule: Rule, caller: &Caller) -> Result<(), Denied> {
+    let is_public = state.access.is_public();
+    let least = match rule {
+        Rule::Open => return Ok(()),
+        Rule::Shared | Rule::Live if caller.view.is_some() => return Ok(()),
+        _ if caller.view.is_some() => return Err(Denied::BeyondShare),
+        Rule::Role(least) => least,
+        Rule::Messages if !caller.messages => return Err(Denied::NoMessages),
+        Rule::Map | Rule::Shared | Rule::Live | Rule::Messages if is_public => Role::Anonymous,
+        Rule::Map | Rule::Shared | Rule::Live | Rule::Messages => Role::Viewer,
+    };
+    match caller.role {
+        held if held >= least => Ok(()),
+        Role::Anonymous => Err(Denied::SignIn),
+        _ => Err(Denied::RoleTooLow),
+    }
+}
+
+/// A browser sends a cookie, and asks from this machine, for any page. What only a page of ours may
+/// ask for must come from one.
+fn check_page(caller: &Caller, client: &Client, parts: &Parts) -> Result<(), Denied> {
+    if !matches!(caller.by, By::Cookie | By::Local | By::Nothing) {
+        return Ok(());
+    }
+    let headers = &parts.headers;
+    let is_ours = |site: &HeaderValue| *site == "same-origin" || *site == "none";
+    let hosts = hosts(headers, client.is_proxied);
+    // Not those of --allow-origin: what a page of another site may read, it may not change.
+    let own = AllowedOrigins::default();
+    if !headers.get_all(FETCH_SITE).iter().all(is_ours)
+        || headers.get_all(header::ORIGIN).iter().count() > 1
+        || !own.allow(headers.get(header::ORIGIN), hosts)
+    {
+        return Err(Denied::ForeignPage);
+    }
+    let is_safe = parts.method.is_safe();
+    // Browsers always say where a WebSocket comes from.
+    let is_socket = headers.contains_key(header::UPGRADE);
+    match caller.by {
+        By::Cookie if !is_safe && !headers.contains_key(REQUEST) => Err(Denied::NoRequestHeader),
+        By::Cookie if is_socket && !headers.contains_key(header::ORIGIN) => {
+            Err(Denied::ForeignPage)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a URL holds what must not stand in one.
+fn says_a_token(query: Option<&str>) -> bool {
+    let Some(query) = query else { return false };
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.any(|(name, value)| {
+        TOKEN_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+            || value.starts_with(TOKEN_PREFIX)
+    })
+}

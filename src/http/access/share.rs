@@ -1,0 +1,212 @@
+//! Share links: a view of the map for whoever has the link, signed, until its end.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Extension, Json,
+    extract::{State, rejection::JsonRejection},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Access, By, Caller, Denied, FRESH, Outcome, Standing};
+use crate::{
+    domain::{Area, Bounds, Filter, NodeId, Role, Timestamp, View},
+    http::{AppState, error::ApiError, gate::Client, protocol},
+    storage::{AccessStore, Hash, StoreError, random_bytes},
+};
+
+/// Longest time that a link is good for.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// Most nodes in a link, which has to fit into a URL.
+const MOST_NODES: usize = 100;
+
+/// Longest link that is looked at.
+const MAX_BYTES: usize = 8 << 10;
+
+/// What is asked for: a part of a filter, and an end.
+#[derive(Deserialize)]
+pub(in crate::http) struct Wanted {
+    #[serde(flatten)]
+    filter: protocol::Filter,
+    expires: End,
+}
+
+/// When a link ends: in milliseconds since 1970, or after a span, as `7d`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum End {
+    At(i64),
+    After(String),
+}
+
+/// What a link says.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    /// North, south, east and west of each rectangle.
+    #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
+    bounds: Option<Vec<[f64; 4]>>,
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none")]
+    nodes: Option<Vec<String>>,
+    #[serde(rename = "e")]
+    expires: i64,
+}
+
+/// The key that links are signed with, as it was a moment ago.
+pub(super) struct Shares {
+    store: Option<Arc<dyn AccessStore>>,
+    key: Mutex<Option<(Instant, Key)>>,
+}
+
+#[derive(Clone)]
+struct Key(hmac::Key);
+
+impl Key {
+    /// What it is told by.
+    fn hash(&self) -> Hash {
+        let mut hash = Hash::default();
+        hash.copy_from_slice(hmac::sign(&self.0, b"").as_ref());
+        hash
+    }
+}
+
+impl Shares {
+    pub(super) fn new(store: Option<Arc<dyn AccessStore>>) -> Self {
+        Self { store, key: Mutex::new(None) }
+    }
+
+    async fn key(&self) -> Result<Key, StoreError> {
+        let lock = || self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, key)) = &*lock()
+            && at.elapsed() < FRESH
+        {
+            return Ok(key.clone());
+        }
+        let Some(store) = &self.store else {
+            return Err(StoreError::Unavailable("share links have no key".to_owned()));
+        };
+        let key = store.share_key(&random_bytes()?).await?;
+        let key = Key(hmac::Key::new(hmac::HMAC_SHA256, &key));
+        *lock() = Some((Instant::now(), key.clone()));
+        Ok(key)
+    }
+
+    /// Whether links are signed with the key of this hash.
+    pub(super) async fn is_key(&self, hash: &Hash) -> Result<bool, StoreError> {
+        Ok(self.key().await?.hash() == *hash)
+    }
+
+    /// A link with this content.
+    async fn sign(&self, content: &[u8]) -> Result<String, StoreError> {
+        let content = URL_SAFE_NO_PAD.encode(content);
+        let tag = hmac::sign(&self.key().await?.0, content.as_bytes());
+        Ok(format!("{content}.{}", URL_SAFE_NO_PAD.encode(tag)))
+    }
+
+    /// The view that a link shows, its end, and the hash of its key.
+    async fn open(&self, link: &str) -> Result<Option<(View, Timestamp, Hash)>, StoreError> {
+        let Some((content, tag)) = link.split_once('.').filter(|_| link.len() <= MAX_BYTES) else {
+            return Ok(None);
+        };
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return Ok(None) };
+        let key = self.key().await?;
+        if hmac::verify(&key.0, content.as_bytes(), &tag).is_err() {
+            return Ok(None);
+        }
+        let content = URL_SAFE_NO_PAD.decode(content).ok();
+        let content = content.and_then(|content| serde_json::from_slice::<Content>(&content).ok());
+        let opened = content.and_then(|content| {
+            Some((view(&content)?, Timestamp::from_millis(content.expires), key.hash()))
+        });
+        Ok(opened)
+    }
+}
+
+fn view(content: &Content) -> Option<View> {
+    let bounds = content.bounds.as_ref().map(|rectangles| {
+        let rectangles = rectangles.iter().map(|&[n, s, e, w]| Bounds::new(n, s, e, w).ok());
+        rectangles.collect::<Option<Vec<_>>>()
+    });
+    let nodes = content
+        .nodes
+        .as_ref()
+        .map(|ids| ids.iter().map(|id| id.parse::<NodeId>().ok()).collect::<Option<Vec<_>>>());
+    // What is given and cannot be read shows nothing, and not everything.
+    let bounds = match bounds {
+        Some(bounds) => Some(Area::new(bounds?)),
+        None => None,
+    };
+    let nodes = match nodes {
+        Some(nodes) => Some(nodes?),
+        None => None,
+    };
+    Some(View::new(bounds, nodes))
+}
+
+impl Access {
+    /// Who shows a share link.
+    pub(super) async fn by_share(&self, link: &str, client: &Client) -> Result<Caller, ApiError> {
+        let opened = self.shares.open(link).await?;
+        let (view, end, key) = opened.ok_or(Denied::BadShare)?;
+        if end <= self.clock.now() {
+            return Err(Denied::BadShare.into());
+        }
+        let standing = Standing::Share(end, key);
+        let caller = self.caller(client, Role::Anonymous, "share link", By::Share, standing);
+        Ok(Caller { view: Some(Arc::new(view)), ..caller })
+    }
+}
+
+/// `POST /api/shares`: a link to a view of the map.
+pub(in crate::http) async fn make(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    wanted: Result<Json<Wanted>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let bad = |text: &str| ApiError::BadRequest(text.to_owned());
+    let Json(Wanted { filter, expires }) =
+        wanted.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
+    if filter.message_types.is_some() || filter.also_ids.is_some() || filter.cells.is_some() {
+        return Err(bad("a share has bounds and nodeIds, and nothing else of a filter"));
+    }
+    let Filter { bounds, node_ids, .. } = filter.try_into()?;
+    if node_ids.as_ref().is_some_and(|ids| ids.len() > MOST_NODES) {
+        return Err(ApiError::BadRequest(format!("a share names at most {MOST_NODES} nodes")));
+    }
+    let now = state.clock.now();
+    let end = match expires {
+        End::At(millis) => Timestamp::from_millis(millis),
+        End::After(span) => {
+            let span = humantime::parse_duration(&span);
+            now.plus(span.map_err(|_invalid| bad("expires is a time in ms, or a span as 7d"))?)
+        }
+    };
+    if end <= now || end > now.plus(LONGEST) {
+        return Err(bad("expires must lie in the future, and within a year"));
+    }
+    let content = Content {
+        bounds: bounds.map(|area| area.rectangles().iter().map(Bounds::edges).collect()),
+        nodes: node_ids.map(|ids| ids.iter().map(NodeId::to_string).collect()),
+        expires: end.as_millis(),
+    };
+    let unwritable = |_| bad("this share cannot be written");
+    let share =
+        state.access.shares.sign(&serde_json::to_vec(&content).map_err(unwritable)?).await?;
+    let ends = format!("until {}", end.as_millis());
+    state.access.audit(&caller, "share.create", &ends, Outcome::Done).await;
+    let answer = json!({
+        "url": format!("/?share={share}"),
+        "share": share,
+        "expires": end.as_millis(),
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
