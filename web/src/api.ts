@@ -11,13 +11,21 @@ export interface Health {
 	problems: string[];
 }
 
+/** The share link that the page was opened by: what it asks for is answered within its view. */
+export const share = new URLSearchParams(location.search).get('share');
+
+function address(path: string, parameters: Record<string, string | number> = {}): string {
+	const all = { ...parameters, ...(share && { share }) };
+	const query = new URLSearchParams(Object.entries(all).map(([name, value]) => [name, String(value)]));
+	return `/api/${path}${query.size ? `?${query}` : ''}`;
+}
+
 async function get<T>(
 	path: string,
 	parameters: Record<string, string | number> = {},
 	signal?: AbortSignal,
 ): Promise<T> {
-	const query = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]));
-	const response = await fetch(`/api/${path}${query.size ? `?${query}` : ''}`, signal ? { signal } : {});
+	const response = await fetch(address(path, parameters), signal ? { signal } : {});
 	if (!response.ok) throw new Error(`${path} answered ${response.status}`);
 	return (await response.json()) as T;
 }
@@ -36,7 +44,7 @@ export async function searchNodes(text: string, limit: number, signal: AbortSign
 
 /** Null when the server does not know the node. */
 export async function fetchNode(id: string): Promise<NodeRecord | null> {
-	const response = await fetch(`/api/nodes/${encodeURIComponent(id)}`);
+	const response = await fetch(address(`nodes/${encodeURIComponent(id)}`));
 	if (response.status === 404) return null;
 	if (!response.ok) throw new Error(`the node was answered with ${response.status}`);
 	return (await response.json()) as NodeRecord;

@@ -1,5 +1,5 @@
 import { type Change, LiveMap, type MessageRecord } from 'geocast-client';
-import { type Config, fetchHealth, fetchMessages } from './api';
+import { type Config, fetchHealth, fetchMessages, share } from './api';
 import { Listing } from './listing';
 import { MapView } from './map/view';
 import { readHash, writeHash } from './model/hash';
@@ -40,7 +40,10 @@ export class App {
 	private readonly listing: Listing;
 	private fieldsDirty = false;
 
-	constructor(config: Config) {
+	constructor(
+		config: Config,
+		private readonly mayReadMessages: boolean,
+	) {
 		const encoding = new URLSearchParams(location.search).get('encoding') === 'json' ? 'json' : 'proto';
 		const nameOf = (id: string) => this.nameOf(id);
 		const select = (id: string | null) => this.select(id);
@@ -49,7 +52,7 @@ export class App {
 			(id) => this.live.nodes.get(id),
 			() => this.showSelection(),
 		);
-		this.live = new LiveMap({ encoding });
+		this.live = new LiveMap({ encoding, ...(share && { share }) });
 		this.live.on('state', (state) => {
 			this.status.set(state);
 			if (state.kind === 'live') void this.askHealth();
@@ -125,6 +128,7 @@ export class App {
 	}
 
 	private async fetchMessages(limit: number, node?: string): Promise<void> {
+		if (!this.mayReadMessages) return;
 		this.addMessages(await fetchMessages(limit, node).catch(() => []), false);
 		if (node) this.showSelectionSoon();
 	}

@@ -1,13 +1,15 @@
-import { type Config, fetchConfig, fetchNodes } from './api';
+import { type Config, fetchConfig, fetchNodes, share } from './api';
 import { App } from './app';
 import { boxAround } from './model/geo';
 import { readHash } from './model/hash';
 import { STATUS_NAMES } from './model/status';
 import { byId, el, markOf } from './ui/dom';
+import { askForToken, fetchSession, showAccount } from './ui/session';
 import './style/base.css';
 import './style/map.css';
 import './style/panels.css';
 import './style/details.css';
+import './style/session.css';
 import './style/narrow.css';
 
 /** How many nodes are asked for to find the part of the world to show first. */
@@ -25,8 +27,14 @@ async function start(): Promise<void> {
 	byId('title').textContent = config.name || 'geocast';
 	document.title = config.name || 'geocast';
 	byId('legend').append(...Object.entries(STATUS_NAMES).map(([status, name]) => el('span', {}, markOf(status), name)));
+	const session = await fetchSession(share);
+	showAccount(session, share);
+	if (!session.map) {
+		askForToken(false, share ? 'The link is not valid any more.' : '');
+		return;
+	}
 	const hadPlace = readHash(location.hash).place !== null;
-	const app = new App(config);
+	const app = new App(config, session.messages);
 	window.geocast = () => ({
 		connection: app.live.state.kind,
 		transport: app.live.transport,

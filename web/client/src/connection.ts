@@ -152,7 +152,11 @@ export class Connection {
 				if (!resumes) this.startAgain();
 				this.asked = { filter: this.wanted, resumed: resumes };
 				const query = eventsQuery(this.wanted, resumes ? this.mirror.cursor : null);
-				link = openEvents(EventSource, query ? `${eventsUrl}?${query}` : eventsUrl, events);
+				link = openEvents(
+					EventSource,
+					query ? `${eventsUrl}${eventsUrl.includes('?') ? '&' : '?'}${query}` : eventsUrl,
+					events,
+				);
 			}
 		} catch (error) {
 			this.failedToOpen(transport);

@@ -9,6 +9,8 @@ export interface LiveMapOptions {
 	url?: string;
 	/** What to show; everything by default. */
 	filter?: Filter;
+	/** A share link, the part after `share=`: only its view is shown. */
+	share?: string;
 	/** How a WebSocket speaks. `proto` is the smaller one, `json` the one that people can read. `proto` by default. */
 	encoding?: Encoding;
 	/** `auto`, the default, takes an event stream (SSE) where WebSockets do not get through. */
@@ -57,6 +59,10 @@ export class LiveMap {
 		const { filter = {}, encoding = 'proto', transport = 'auto' } = options;
 		const socketUrl = new URL('api/ws', base(options.url));
 		const eventsUrl = new URL('api/events', base(options.url));
+		if (options.share) {
+			socketUrl.searchParams.set('share', options.share);
+			eventsUrl.searchParams.set('share', options.share);
+		}
 		const { WebSocket: Socket = globalThis.WebSocket, EventSource: Source = globalThis.EventSource } = options;
 		if (!(transport !== 'sse' && Socket) && !(transport !== 'websocket' && Source)) {
 			throw new Error('there is nothing to connect with here: hand in a WebSocket');
