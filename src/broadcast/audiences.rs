@@ -1,11 +1,11 @@
 //! Who looks where: clients by what they asked for, found by place and by node.
 
-use std::{collections::BTreeSet, hash::Hash};
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use super::{Encoding, client::ClientSlot};
+use super::{Encoding, client::ClientSlot, counters::Counters};
 use crate::domain::{Batch, Change, Filter, Motion, NodeId, Sight, Spoken, Viewports, Zoom};
 
 /// A small number that stands for an audience as long as it has a member.
@@ -39,7 +39,7 @@ pub(super) struct Audiences {
     /// Filters that name nodes.
     nodes: FxHashMap<NodeId, BTreeSet<AudienceSlot>>,
     /// Filters that ask for counts by tile.
-    cells: FxHashMap<Zoom, BTreeSet<AudienceSlot>>,
+    cells: FxHashMap<Zoom, Counters>,
     /// Filters with none of these.
     everywhere: BTreeSet<AudienceSlot>,
     /// Where the nodes of the tick under way are, kept so that nothing is allocated anew.
@@ -93,7 +93,7 @@ impl Audiences {
             self.nodes.entry(id.clone()).or_default().insert(slot);
         }
         match (filter.cells, &filter.node_ids, &filter.bounds) {
-            (Some(zoom), ..) => drop(self.cells.entry(zoom).or_default().insert(slot)),
+            (Some(zoom), ..) => self.cells.entry(zoom).or_default().insert(slot, filter),
             (None, Some(_), _) => {}
             (None, None, Some(area)) => self.viewports.insert(slot, area),
             (None, None, None) => drop(self.everywhere.insert(slot)),
@@ -105,10 +105,22 @@ impl Audiences {
     fn close(&mut self, slot: AudienceSlot) {
         let Audience { filter, encoding, .. } = self.slots.remove(slot as usize);
         for id in named(&filter) {
-            remove_from(&mut self.nodes, id, slot);
+            if let Some(audiences) = self.nodes.get_mut(id) {
+                audiences.remove(&slot);
+                if audiences.is_empty() {
+                    self.nodes.remove(id);
+                }
+            }
         }
         match (filter.cells, &filter.node_ids, &filter.bounds) {
-            (Some(zoom), ..) => remove_from(&mut self.cells, &zoom, slot),
+            (Some(zoom), ..) => {
+                if let Some(counters) = self.cells.get_mut(&zoom) {
+                    counters.remove(slot);
+                    if counters.is_empty() {
+                        self.cells.remove(&zoom);
+                    }
+                }
+            }
             (None, Some(_), _) => {}
             (None, None, Some(_)) => self.viewports.remove(slot),
             (None, None, None) => drop(self.everywhere.remove(&slot)),
@@ -173,15 +185,15 @@ impl Audiences {
         };
         self.everywhere.iter().copied().for_each(&mut visit);
         self.nodes.get(&spoken.message.from).into_iter().flatten().copied().for_each(&mut visit);
-        self.cells.values().flatten().copied().for_each(&mut visit);
+        self.cells.values().flat_map(Counters::iter).for_each(&mut visit);
         if let Some(position) = spoken.sender.as_ref().and_then(|sender| sender.position) {
             self.viewports.at(position.place, visit);
         }
     }
 
     /// Everybody who asks for counts, by zoom.
-    pub(super) fn counting(&self) -> impl Iterator<Item = (Zoom, &BTreeSet<AudienceSlot>)> {
-        self.cells.iter().map(|(zoom, audiences)| (*zoom, audiences))
+    pub(super) fn counting(&self) -> impl Iterator<Item = (Zoom, &Counters)> {
+        self.cells.iter().map(|(zoom, counters)| (*zoom, counters))
     }
 
     /// Whether somebody asks for counts at this zoom.
@@ -193,20 +205,6 @@ impl Audiences {
     pub(super) fn shrink(&mut self) {
         self.viewports.shrink();
         self.motions = Vec::new();
-    }
-}
-
-/// Takes an audience out of those found by `key`.
-fn remove_from<K: Eq + Hash>(
-    index: &mut FxHashMap<K, BTreeSet<AudienceSlot>>,
-    key: &K,
-    slot: AudienceSlot,
-) {
-    if let Some(audiences) = index.get_mut(key) {
-        audiences.remove(&slot);
-        if audiences.is_empty() {
-            index.remove(key);
-        }
     }
 }
 

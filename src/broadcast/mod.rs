@@ -3,6 +3,7 @@
 mod audiences;
 mod broadcaster;
 mod client;
+mod counters;
 mod mailbox;
 mod metrics;
 mod notes;

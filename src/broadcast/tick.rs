@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::{
     Content, Delivery, Encoder, Frame, View,
-    audiences::{Audience, Audiences},
+    audiences::{Audience, AudienceSlot, Audiences},
     broadcaster::Broadcaster,
     notes::Notes,
 };
-use crate::domain::{Batch, CellCount, Revision, SightKind, World};
+use crate::domain::{Batch, Revision, SightKind, TouchedCell, World};
 
 impl<E: Encoder> Broadcaster<E> {
     /// Seals what is pending and hands it to those who see it, then serves those who waited.
@@ -101,26 +101,28 @@ fn match_messages(audiences: &Audiences, batch: &Batch, notes: &mut Notes) {
 
 /// Notes who sees which cells with other counts.
 fn match_cells(audiences: &Audiences, world: &World, batch: &Batch, notes: &mut Notes) {
-    for (zoom, counting) in audiences.counting() {
+    for (zoom, counters) in audiences.counting() {
         let cells = batch.touched_cells(zoom, |_| true);
-        // The same for everybody who looks at the whole world.
-        let mut whole_world: Option<Vec<CellCount>> = None;
-        for &audience in counting.iter().filter(|_| !cells.is_empty()) {
-            let Some(Audience { filter, .. }) = audiences.get(audience) else { continue };
-            let counts = match (&filter.bounds, &filter.node_ids) {
-                (None, None) => {
-                    whole_world.get_or_insert_with(|| world.recount(filter, &cells)).clone()
-                }
-                (_, None) => world.recount(filter, &cells),
-                (_, Some(ids)) => {
-                    let named = |id: &_| ids.binary_search(id).is_ok();
-                    let cells = batch.touched_cells(zoom, named);
-                    world.recount(filter, &cells)
-                }
-            };
+        if cells.is_empty() {
+            continue;
+        }
+        let mut tell = |slot: AudienceSlot, cells: &[TouchedCell]| {
+            let filter = audiences.get(slot).map(|audience| &audience.filter);
+            let counts = filter.map(|filter| world.recount(filter, cells)).unwrap_or_default();
             if !counts.is_empty() {
-                notes.count(audience, counts);
+                notes.count(slot, counts);
             }
+        };
+        for &slot in &counters.everywhere {
+            tell(slot, &cells);
+        }
+        for (slot, cells) in counters.meeting(&cells) {
+            tell(slot, &cells);
+        }
+        for &slot in &counters.named {
+            let ids = audiences.get(slot).and_then(|audience| audience.filter.node_ids.as_ref());
+            let named = |id: &_| ids.is_some_and(|ids| ids.binary_search(id).is_ok());
+            tell(slot, &batch.touched_cells(zoom, named));
         }
     }
 }

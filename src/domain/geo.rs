@@ -24,7 +24,7 @@ pub enum InvalidBounds {
 }
 
 /// Units of a coordinate in one degree: 1e-7 degrees, about a centimetre, as Meshtastic has it.
-const UNITS_PER_DEGREE: f64 = 1e7;
+pub(super) const UNITS_PER_DEGREE: f64 = 1e7;
 const MAX_LATITUDE_E7: i32 = 900_000_000;
 const MAX_LONGITUDE_E7: i32 = 1_800_000_000;
 

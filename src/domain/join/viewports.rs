@@ -8,7 +8,7 @@ use rstar::{
 };
 
 use super::{Marks, Motion, Pair, Span, States, Way, is_near, packed::Packed};
-use crate::domain::{Area, Place};
+use crate::domain::{Area, Place, geo::UNITS_PER_DEGREE};
 
 /// `[longitude, latitude]` in units of 1e-7 degrees, which are whole numbers: the tree tells
 /// exactly what is inside.
@@ -96,6 +96,15 @@ impl Viewports {
     /// several rectangles.
     pub fn at(&self, place: Place, mut visit: impl FnMut(u32)) {
         each_meeting(&self.tree, AABB::from_point(point(place)), |found| visit(found.data));
+    }
+
+    /// Calls `visit` for everybody who looks at some of a rectangle, given as its lower and upper
+    /// corner (`[longitude, latitude]` in degrees); several times as [`Viewports::at`] does.
+    pub fn meeting(&self, (lower, upper): ([f64; 2], [f64; 2]), mut visit: impl FnMut(u32)) {
+        let [lower, upper] =
+            [lower, upper].map(|corner| corner.map(|degrees| degrees * UNITS_PER_DEGREE));
+        let rectangle = AABB::from_corners(lower, upper);
+        each_meeting(&self.tree, rectangle, |found| visit(found.data));
     }
 
     /// Calls `visit` for every watcher and every motion that it sees, by the cheaper way. In a call,
