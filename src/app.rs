@@ -20,14 +20,15 @@ use crate::{
     capture::{self, Guarantee, Pace, RecordOptions, ReplayOptions, Summary},
     config::{self, Secret},
     demo::{self, DemoSettings},
-    domain::Clock,
+    domain::{Clock, policy::Policy},
     http::{self, PageSettings},
     ingest::MqttUrl,
     rooms::Rooms,
     storage::{PostgresLimits, Store},
+    warden::Warden,
     wiring::{
-        Settings, Source, access, certificates, database, intake, keeper, limits, listen_to, pulse,
-        world, writer,
+        Settings, Source, access, certificates, database, hold_to, intake, keeper, limits,
+        listen_to, pulse, world, writer,
     },
 };
 
@@ -36,6 +37,9 @@ const DEMO_PENDING: usize = 2000;
 
 /// Commits that the world has not taken in yet. When full, storage waits.
 const COMMITTED: usize = 64;
+
+/// Nodes that administrators want removed. When full, the next one waits.
+const REMOVALS: usize = 16;
 
 /// `geocast serve`: runs until `stop`.
 pub async fn serve(
@@ -70,6 +74,7 @@ pub async fn demo(
         database_limits: PostgresLimits::default(),
         source: Source::Embedded { listen: config.broker_listen },
         channel_keys: Vec::new(),
+        policy: Policy::default(),
         max_pending: DEMO_PENDING,
         map: config.map,
     };
@@ -151,10 +156,13 @@ async fn open(
     let (jobs_in, jobs) = mpsc::channel(settings.max_pending - most_jobs);
     let (committed_in, committed) = mpsc::channel(COMMITTED);
 
+    // Nothing is shown before it is held to the policy.
+    let kept_out = hold_to(&*store, &settings.policy).await?;
     let (live, broadcaster) = world(&*store, &settings.map, &clock, &mut registry).await?;
 
+    let jobs = (jobs, most_jobs);
     let (writer, mut vitals) =
-        writer(&store, (jobs, most_jobs), committed_in, rooms, &clock, &mut registry);
+        writer(&store, jobs, committed_in, kept_out.clone(), rooms, &clock, &mut registry);
     rooms.open("storage", async move { Ok(writer.run().await?) });
     let keeper = keeper(&store, &settings.map.retention, rooms, &clock, &mut vitals, &mut registry);
     rooms.open("retention", async move {
@@ -167,7 +175,22 @@ async fn open(
         leave_at.leave(&left).await.context("clients will have to start afresh")
     });
 
-    let intake = intake(&settings.channel_keys, &clock, &mut registry)?;
+    let policy = (settings.policy, kept_out);
+    let (intake, gatekeeper) = intake(&settings.channel_keys, policy, &clock, &mut registry)?;
+    let (removals_in, removals) = mpsc::channel(REMOVALS);
+    let warden = Warden {
+        store: Arc::clone(&store),
+        gatekeeper,
+        intake: intake.clone(),
+        jobs: jobs_in.clone(),
+        removals,
+        clock: clock.clone(),
+        stop: rooms.stop.clone(),
+    };
+    rooms.open("warden", async move {
+        warden.run().await;
+        Ok(())
+    });
     let broker = listen_to(settings.source, &intake, jobs_in, rooms, &mut vitals).await?;
 
     let metrics = http::Metrics::default();
@@ -186,6 +209,7 @@ async fn open(
         pulse: pulse(&settings.map.limits),
         limits: limits(&settings.map.limits),
         access,
+        removals: removals_in,
     };
     let address = door.local_addr()?;
     let stop = rooms.stop.clone().cancelled_owned();

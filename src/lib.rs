@@ -16,4 +16,5 @@ pub mod maintenance;
 mod rooms;
 pub mod storage;
 pub mod telemetry;
+mod warden;
 mod wiring;

@@ -49,6 +49,7 @@ async fn run(config: config::Cli) -> anyhow::Result<()> {
         Command::Check(check) => maintenance::check(check, &mut stdout()).await,
         Command::Migrate(migrate) => answer(&maintenance::migrate(migrate).await?),
         Command::Token(token) => answer(&maintenance::token(token, &clock()).await?),
+        Command::Forget(forget) => answer(&maintenance::forget(forget, clock()).await?),
         Command::Bench(bench) => bench::run(bench, clock(), stop, &mut stdout()).await,
         Command::BenchLoad => bench::load().await,
     }

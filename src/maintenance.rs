@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     capture::{Recording, Summary},
     config::{self, TokenAction},
-    domain::{Clock, Role, Timestamp},
-    ingest::{self, ChannelKeys, Decode, Decoder, Intake, Refusal},
+    domain::{Clock, NodeId, Role, Timestamp, policy::KeptOut},
+    ingest::{self, ChannelKeys, Decode, Decoder, Gatekeeper, Intake, Refusal},
     storage::{self, Copied, Migrated, Writer},
+    wiring,
 };
 
 /// Messages in one commit, and as many that wait for it. When those are full, reading waits.
@@ -88,6 +89,21 @@ pub async fn token(config: config::Token, clock: &Clock) -> anyhow::Result<Strin
     })
 }
 
+/// `geocast forget`: removes a node and keeps it out, or lets it in again.
+pub async fn forget(config: config::Forget, clock: Clock) -> anyhow::Result<String> {
+    let node: NodeId = config.node.parse()?;
+    let url = config.database.database_url.expose();
+    if config.undo {
+        return Ok(if storage::let_in(url, &node).await? {
+            format!("{node} is let in again")
+        } else {
+            format!("{node} is not kept out")
+        });
+    }
+    storage::forget(url, &node, clock.now()).await?;
+    Ok(format!("nothing is kept of {node}, and it is kept out"))
+}
+
 /// `geocast import`: fills a database from a recording, to its end or until `stop`.
 pub async fn import(
     config: config::Import,
@@ -100,6 +116,12 @@ pub async fn import(
     let recording = Recording::open(&config.file, began_at, &*decoder, clock.now())?;
     let store = storage::open(config.database.database_url.expose(), config.forget_after).await?;
 
+    let mut policy = wiring::policy(&config.policy, &config.sources)?;
+    // A recording comes as fast as it is read, and what is held would never be let go.
+    policy.general.position_rate = None;
+    policy.sources.iter_mut().for_each(|source| source.rules.position_rate = None);
+    let kept_out = store.kept_out().await?;
+    let kept_out: KeptOut = kept_out.into_iter().map(|row| (row.node, row.left)).collect();
     let (jobs_in, jobs) = mpsc::channel(JOBS);
     let (committed_in, mut committed) = mpsc::channel(COMMITTED);
     let interrupt = CancellationToken::new();
@@ -112,11 +134,14 @@ pub async fn import(
         committed: committed_in,
         trouble: watch::Sender::new(None),
         waiting_since: watch::Sender::new(None),
+        kept_out: kept_out.clone(),
         metrics: stored.clone(),
         stop: interrupt.clone(),
         grace: STORAGE_GRACE,
     };
-    let intake = Intake::new(decoder, recording.clock(), Arc::clone(&received));
+    let gatekeeper = Gatekeeper::new(policy, kept_out, Arc::clone(&received));
+    let intake = Intake::new(decoder, recording.clock(), Arc::clone(&received))
+        .guarded_by(Arc::new(gatekeeper));
     let feeding = recording.feed(intake, jobs_in, interrupt.clone());
     let nobody = async { while committed.recv().await.is_some() {} };
     let work = async { join!(writer.run(), feeding, nobody) };

@@ -13,11 +13,13 @@ use async_trait::async_trait;
 use geocast::{
     domain::{
         Continuation, Filed, Message, Network, NodeId, Packet, PacketKey, Patch, Position,
-        Reception, Report, Timestamp,
+        Reception, Report, Terms, Timestamp,
+        policy::{KeptOut, Left, Policy, Standing, Why},
     },
     storage::{
-        Committed, Hearing, HistoryQuery, Job, Keep, LinkRow, Loaded, Metrics, Outcome, Page,
-        PlaceQuery, Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window, Writer,
+        Committed, Erasure, Hearing, HistoryQuery, Job, Keep, KeptOutRow, LinkRow, Loaded, Metrics,
+        Outcome, Page, PlaceQuery, Reapplied, Sizes, Store, StoreError, Swept, TelemetryRow, Total,
+        Visit, Window, Withhold, Writer,
     },
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -35,6 +37,7 @@ enum Event {
     Rejected(usize),
     SetAside(u64),
     Settled(u64, Outcome),
+    KeptOut(NodeId),
 }
 
 /// A store that fails as often as it is told, and rejects some packets for good. Even packet ids
@@ -68,6 +71,47 @@ fn is_one_left(count: &AtomicUsize) -> bool {
 
 fn fate(id: u64) -> Filed {
     if id.is_multiple_of(2) { Filed::Packet } else { Filed::Reception }
+}
+
+#[async_trait]
+impl Withhold for FakeStore {
+    async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn kept_out_changes(&self) -> Result<i64, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn keep_out(&self, node: &NodeId, _: Left) -> Result<(), StoreError> {
+        self.log.lock().unwrap().push(Event::KeptOut(node.clone()));
+        Ok(())
+    }
+
+    async fn let_in(&self, _: &NodeId) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn erase(&self, _: &NodeId, _: Erasure, _: u32) -> Result<Option<Erasure>, StoreError> {
+        Ok(None)
+    }
+
+    async fn policy_applied(&self) -> Result<Option<u64>, StoreError> {
+        unimplemented!("nothing is stored")
+    }
+
+    async fn set_policy_applied(&self, _: u64) -> Result<(), StoreError> {
+        unimplemented!("nothing is stored")
+    }
+
+    async fn reapply(
+        &self,
+        _: &Policy,
+        _: Reapplied,
+        _: u32,
+    ) -> Result<Option<Reapplied>, StoreError> {
+        unimplemented!("nothing is stored")
+    }
 }
 
 #[async_trait]
@@ -184,6 +228,7 @@ fn desk(store: Arc<FakeStore>) -> (Desk, Writer) {
         committed: committed_in,
         trouble: trouble_in,
         waiting_since: watch::Sender::new(None),
+        kept_out: KeptOut::default(),
         metrics: metrics.clone(),
         stop: stop.clone(),
         grace: Duration::from_millis(300),
@@ -200,6 +245,7 @@ impl Desk {
     fn brings(&self, id: u64) {
         let job = Job {
             report: Some(Box::new(report(id))),
+            standing: None,
             settle: self.settle(id),
             arrived_at: Instant::now(),
         };
@@ -207,7 +253,12 @@ impl Desk {
     }
 
     fn brings_refused(&self, id: u64) {
-        let job = Job { report: None, settle: self.settle(id), arrived_at: Instant::now() };
+        let job = Job {
+            report: None,
+            standing: None,
+            settle: self.settle(id),
+            arrived_at: Instant::now(),
+        };
         self.jobs.try_send(job).ok().unwrap();
     }
 
@@ -252,6 +303,7 @@ fn report(id: u64) -> Report {
         },
         patch: Patch::heard(node, Network::Meshtastic, arrived),
         links: Vec::new(),
+        terms: Terms::default(),
     }
 }
 
@@ -414,7 +466,7 @@ async fn what_the_database_refuses_is_found_and_set_aside_and_the_rest_is_stored
                 assert_eq!(outcome, expected, "{id}");
                 settled.push(id);
             }
-            Event::Rejected(_) => {}
+            Event::Rejected(_) | Event::KeptOut(_) => {}
             Event::Failed => panic!("nothing was to fail"),
         }
     }
@@ -444,6 +496,47 @@ async fn what_cannot_even_be_set_aside_waits_for_the_database() {
         Event::Failed,
         Event::SetAside(2),
         Event::Settled(2, Outcome::Quarantined),
+    ];
+    assert_eq!(store.events(), expected);
+}
+
+#[tokio::test]
+async fn who_is_kept_out_leaves_between_two_commits_and_nothing_of_it_is_stored_after_that() {
+    let (desk, writer) = desk(FakeStore::failing(0));
+    let Desk { store, jobs, mut committed, .. } = desk;
+    let log = Arc::clone(&store.log);
+    let settle = |id| -> Box<dyn FnOnce(Outcome) + Send> {
+        let log = Arc::clone(&log);
+        Box::new(move |outcome| log.lock().unwrap().push(Event::Settled(id, outcome)))
+    };
+    let node = report(2).patch.node;
+    let left = Left { why: Why::Forgotten, since: Timestamp::from_millis(0) };
+    let standings =
+        [None, Some(Standing::Out(node.clone(), left)), None, Some(Standing::In(node.clone()))];
+    for (id, standing) in [2, 4, 6, 8].into_iter().zip(standings) {
+        let says_nothing = matches!(standing, Some(Standing::Out(..)));
+        let report = (!says_nothing).then(|| Box::new(report(id)));
+        let job = Job { report, standing, settle: settle(id), arrived_at: Instant::now() };
+        jobs.try_send(job).ok().unwrap();
+    }
+    drop(jobs);
+    let script = async {
+        let mut said = Vec::new();
+        while let Some((_, patches)) = committed.recv().await {
+            said.extend(patches.into_iter().map(|patch| patch.leaves));
+        }
+        assert_eq!(said, [false, true, false]);
+    };
+    together(writer, script).await.unwrap();
+    let stored = Outcome::Filed(Filed::Packet);
+    let expected = [
+        Event::Committed(1),
+        Event::Settled(2, stored),
+        Event::KeptOut(node),
+        Event::Settled(4, Outcome::Refused),
+        Event::Settled(6, Outcome::KeptOut),
+        Event::Committed(1),
+        Event::Settled(8, stored),
     ];
     assert_eq!(store.events(), expected);
 }

@@ -47,7 +47,7 @@ async fn sqlite(url: &str, rows: i64, span_millis: i64) -> Result<(), Box<dyn Er
              SELECT i + 1, (i * 2654435761) % ?4, ?1 + i * ?3 / ?2 FROM n WHERE i < ?2) \
          SELECT i, printf('!%08x', node), time / 1000 * 1000, time, 1, \
              450000000 + node * 8333 + abs(random()) % 10000, \
-             50000000 + node * 40503 % 100000000 + abs(random()) % 10000, 100, 1.5, 180.5, 9, 32 \
+             50000000 + node * 40503 % 100000000 + abs(random()) % 10000, 100, 1.5, 180.5, 9, 32, NULL \
          FROM n",
     )
     .bind(START.as_millis())
@@ -81,7 +81,7 @@ async fn postgres(url: &str, rows: i64, span_millis: i64) -> Result<(), Box<dyn 
         "INSERT INTO positions \
          SELECT i, '!' || lpad(to_hex(node), 8, '0'), ($1 + i * $3 / $2) / 1000 * 1000, \
              $1 + i * $3 / $2, true, 450000000 + node * 8333 + random() * 10000, \
-             50000000 + node * 40503 % 100000000 + random() * 10000, 100, 1.5, 180.5, 9, 32 \
+             50000000 + node * 40503 % 100000000 + random() * 10000, 100, 1.5, 180.5, 9, 32, NULL \
          FROM generate_series(1, $2) AS i, LATERAL (SELECT (i * 2654435761) % $4) AS n (node)",
     )
     .bind(START.as_millis())

@@ -17,7 +17,7 @@ use std::{
 use geocast::{
     domain::{
         Bounds, Network, NodeId, Packet, PacketKey, Patch, Place, Position, Reception, Report,
-        Stamp, Timestamp,
+        Stamp, Terms, Timestamp,
     },
     storage::{self, HistoryQuery, Keep, PlaceQuery, Store},
 };
@@ -205,6 +205,7 @@ fn report(number: u64, now: Timestamp) -> Report {
         },
         patch,
         links: Vec::new(),
+        terms: Terms::default(),
     }
 }
 

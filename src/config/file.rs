@@ -5,6 +5,9 @@ use std::{ffi::OsString, path::Path};
 use clap::{ArgMatches, Command, error::ErrorKind, parser::ValueSource};
 use toml::Value;
 
+/// The tables of single sources, which stand for no flag.
+const SOURCES: &str = "source";
+
 /// The same command line, but with nothing required: what is missing may stand in the file.
 pub(super) fn lenient(command: Command) -> Command {
     command.mut_subcommands(|sub| {
@@ -19,21 +22,13 @@ pub(super) fn arguments(
     command: &Command,
     matches: &ArgMatches,
 ) -> Result<Vec<OsString>, clap::Error> {
-    let fail = |message: String| {
-        clap::Error::raw(ErrorKind::ValueValidation, format!("{}: {message}\n", path.display()))
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-    // Without the line itself, which may hold a password.
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-        fail(format!("line {line}: {}", error.message()))
-    })?;
+    let fail = |message: String| failed(path, &message);
+    let table = read(path)?;
     let Some((sub_command, sub_matches)) = innermost(command, matches) else {
         return Ok(Vec::new());
     };
     let mut arguments = Vec::new();
-    for (setting, value) in &table {
+    for (setting, value) in table.iter().filter(|(setting, _)| *setting != SOURCES) {
         let find = |command: &Command| {
             let mut flags = command.get_arguments().filter(|arg| arg.get_long().is_some());
             flags.find(|arg| arg.get_long() == Some(setting)).map(|arg| arg.get_id().clone())
@@ -67,13 +62,47 @@ fn innermost<'a>(
     Some(innermost(command, matches).unwrap_or((command, matches)))
 }
 
-fn written(value: &Value) -> Option<Vec<String>> {
+/// What stands in the file of single sources.
+pub(super) fn sources(path: &Path) -> Result<Vec<toml::Table>, clap::Error> {
+    let is = |value| match value {
+        Value::Table(table) => Some(table),
+        _ => None,
+    };
+    let sources = match read(path)?.remove(SOURCES) {
+        None => Some(Vec::new()),
+        Some(Value::Array(sources)) => sources.into_iter().map(is).collect(),
+        Some(_) => None,
+    };
+    sources.ok_or_else(|| failed(path, "`source` must be tables, each begun with [[source]]"))
+}
+
+fn read(path: &Path) -> Result<toml::Table, clap::Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| failed(path, &error.to_string()))?;
+    // Without the line itself, which may hold a password.
+    text.parse().map_err(|error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+        failed(path, &format!("line {line}: {}", error.message()))
+    })
+}
+
+fn failed(path: &Path, message: &str) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{}: {message}\n", path.display()))
+}
+
+/// A value as flags have it.
+pub(super) fn written(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
         Value::Integer(number) => Some(vec![number.to_string()]),
         Value::Float(number) => Some(vec![number.to_string()]),
         Value::Array(values) => {
-            values.iter().map(|value| value.as_str().map(str::to_owned)).collect()
+            let written = |value: &Value| match value {
+                Value::String(text) => Some(text.clone()),
+                Value::Integer(number) => Some(number.to_string()),
+                _ => None,
+            };
+            values.iter().map(written).collect()
         }
         Value::Boolean(_) | Value::Datetime(_) | Value::Table(_) => None,
     }

@@ -10,6 +10,7 @@ mod access;
 mod bench;
 mod file;
 mod limits;
+mod policy;
 mod retention;
 mod tools;
 mod values;
@@ -28,8 +29,9 @@ pub use bench::{
     UnderTest, Views, WireEncoding,
 };
 pub use limits::Limits;
+pub use policy::{Degrees, HomeZone, PerSpan, Policy, Region, SourcePolicy, Treatment};
 pub use retention::Retention;
-pub use tools::{Backup, Check, Database, Import, Migrate};
+pub use tools::{Backup, Check, Database, Forget, Import, Migrate};
 pub use values::{Secret, without_password};
 
 /// A live map of a mesh network: MQTT in, exactly what changes in each browser's view out.
@@ -72,6 +74,7 @@ pub enum LogFormat {
 
 /// What geocast can do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Command {
     /// Run the server: take in packets, store them, show them.
     Serve(Serve),
@@ -91,6 +94,8 @@ pub enum Command {
     Migrate(Migrate),
     /// Make, list and revoke the tokens that people and programs are known by.
     Token(Token),
+    /// Remove a node everywhere, history included, and keep it out.
+    Forget(Forget),
     /// Measure how fast it is, here.
     Bench(Bench),
     /// The clients and publishers of a benchmark, which starts them.
@@ -162,6 +167,14 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883")]
     #[arg(value_parser = values::address, env = "GEOCAST_BROKER_LISTEN")]
     pub broker_listen: SocketAddr,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub policy: Policy,
+
+    /// What differs for single sources: the `[[source]]` tables of the file.
+    #[arg(skip)]
+    pub sources: Vec<SourcePolicy>,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "the flags are documented there")]
@@ -307,7 +320,19 @@ where
         arguments.extend(file::arguments(path, &Cli::command(), &matches)?);
     }
     let matches = Cli::command().try_get_matches_from(&arguments).map_err(hushed)?;
-    let cli = Cli::from_arg_matches(&matches)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let of_sources = match &cli.config {
+        Some(path) => file::sources(path)?,
+        None => Vec::new(),
+    };
+    match &mut cli.command {
+        Command::Serve(Serve { policy, sources, .. })
+        | Command::Import(Import { policy, sources, .. }) => {
+            policy.check()?;
+            *sources = policy.of_sources(of_sources)?;
+        }
+        _ => {}
+    }
     match &cli.command {
         Command::Serve(Serve { map, database, .. }) => {
             map.limits.check()?;
@@ -321,6 +346,7 @@ where
         | Command::Check(_)
         | Command::Migrate(_)
         | Command::Token(_)
+        | Command::Forget(_)
         | Command::Bench(_)
         | Command::BenchLoad => {}
     }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{Secret, values};
+use super::{Policy, Secret, SourcePolicy, values};
 
 /// Which database.
 #[derive(Args, Clone, Debug)]
@@ -56,6 +56,22 @@ pub struct Migrate {
     pub database: Database,
 }
 
+/// Settings of a removal.
+#[derive(Args, Clone, Debug)]
+pub struct Forget {
+    /// The node, as in !a1b2c3d4.
+    #[arg(value_name = "NODE", value_parser = values::some_text)]
+    pub node: String,
+
+    /// Let the node in again. What was removed stays removed.
+    #[arg(long)]
+    pub undo: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub database: Database,
+}
+
 /// Settings of an import.
 #[derive(Args, Clone, Debug)]
 pub struct Import {
@@ -82,4 +98,12 @@ pub struct Import {
     #[arg(long, value_name = "SPAN", default_value = "7d", env = "GEOCAST_FORGET_AFTER")]
     #[arg(value_parser = values::span)]
     pub forget_after: Duration,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags are documented there")]
+    pub policy: Policy,
+
+    /// What differs for single sources: the `[[source]]` tables of the file.
+    #[arg(skip)]
+    pub sources: Vec<SourcePolicy>,
 }

@@ -13,7 +13,7 @@ use base64::{
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Connections, Sample};
+use super::{Connections, Degrees, HomeZone, PerSpan, Region, Sample};
 
 /// A value that does not show in logs or error texts.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,6 +74,54 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
         return Ok(Duration::ZERO);
     }
     span(text).map_err(|_invalid| allowed.to_owned())
+}
+
+/// A text that is not empty.
+pub(super) fn some_text(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a text is needed".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn degrees(text: &str) -> Option<Degrees> {
+    let (latitude, longitude) = text.split_once(',')?;
+    let (latitude, longitude): (f64, f64) =
+        (latitude.trim().parse().ok()?, longitude.trim().parse().ok()?);
+    let on_earth = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
+    on_earth.then_some(Degrees { latitude, longitude })
+}
+
+/// The middle, the radius in metres, and whose it is.
+pub(super) fn home_zone(text: &str) -> Result<HomeZone, String> {
+    let zone = || {
+        let mut parts = text.splitn(4, ',');
+        let (latitude, longitude) = (parts.next()?, parts.next()?);
+        let middle = degrees(&format!("{latitude},{longitude}"))?;
+        let radius_m = parts.next()?.trim().parse::<f64>().ok()?;
+        let node = parts.next().map(|node| node.trim().to_owned());
+        let is_fit = radius_m > 0.0 && radius_m.is_finite() && node.as_deref() != Some("");
+        is_fit.then_some(HomeZone { middle, radius_m, node })
+    };
+    zone().ok_or_else(|| {
+        "latitude, longitude, metres and perhaps a node are needed, as in 47.37,8.54,500".to_owned()
+    })
+}
+
+/// Corners, with blanks between them.
+pub(super) fn region(text: &str) -> Result<Region, String> {
+    let corners: Option<Vec<_>> = text.split_whitespace().map(degrees).collect();
+    corners.filter(|corners| corners.len() >= 3).map(Region).ok_or_else(|| {
+        "three corners or more are needed, as in \"47.0,8.0 47.5,8.0 47.2,8.9\"".to_owned()
+    })
+}
+
+/// How many in which time.
+pub(super) fn per_span(text: &str) -> Result<PerSpan, String> {
+    let allowed = "a count from 1 to 1000 and a time of up to a day are needed, as in 30/1m";
+    let parsed = text.split_once('/').and_then(|(count, time)| {
+        let count = count.trim().parse().ok().filter(|count| (1..=1000).contains(count))?;
+        let span = span(time.trim()).ok().filter(|span| *span <= Duration::from_hours(24))?;
+        Some(PerSpan { count, span })
+    });
+    parsed.ok_or_else(|| allowed.to_owned())
 }
 
 /// Bytes, plain or with a unit.

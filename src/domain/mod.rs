@@ -9,6 +9,7 @@ mod join;
 mod node;
 mod packet;
 mod patch;
+pub mod policy;
 mod role;
 mod telemetry;
 mod tile;
@@ -23,7 +24,8 @@ pub use geo::{Area, Bounds, InvalidBounds, OffTheGlobe, Place};
 pub use join::{Motion, Pair, Span, States, Viewports, Way};
 pub use node::{Groups, Info, InvalidNodeId, Link, Links, Network, Node, NodeId, Position, Status};
 pub use packet::{
-    Filed, LinkObservation, LinkSource, PACKET_WINDOW, Packet, PacketKey, Reception, Report,
+    Filed, LinkObservation, LinkSource, OkToMqtt, PACKET_WINDOW, Packet, PacketKey, Reception,
+    Report, Terms,
 };
 pub use patch::{Message, Patch, Waypoint};
 pub use role::Role;

@@ -1,5 +1,7 @@
 //! Packets and receptions: what is stored of each thing heard.
 
+use std::sync::Arc;
+
 use super::{Network, NodeId, Patch, Timestamp};
 
 /// Names a packet among those of its sender, for [`PACKET_WINDOW`].
@@ -83,6 +85,29 @@ impl LinkSource {
     }
 }
 
+/// Whether a sender agrees that its packets go to MQTT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OkToMqtt {
+    /// It agrees.
+    Yes,
+    /// It does not.
+    No,
+    /// Its firmware does not say.
+    #[default]
+    Absent,
+}
+
+/// On which terms a packet is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// What its sender says.
+    pub ok_to_mqtt: OkToMqtt,
+    /// The name of the rules that it came in by; none for the general ones.
+    pub source: Option<Arc<str>>,
+    /// It is shown, and not stored in the histories.
+    pub map_only: bool,
+}
+
 /// Everything that one MQTT message says, ready to be stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -94,6 +119,8 @@ pub struct Report {
     pub patch: Patch,
     /// What it says about links, the sender's own and others'.
     pub links: Vec<LinkObservation>,
+    /// On which terms it is kept.
+    pub terms: Terms,
 }
 
 /// What became of a report when it was committed.

@@ -23,6 +23,8 @@ pub struct Patch {
     pub links: Option<Arc<Links>>,
     /// What it said to everybody on its channel.
     pub message: Option<Arc<Message>>,
+    /// Nothing is to be known of the node any more.
+    pub leaves: bool,
 }
 
 impl Patch {
@@ -37,7 +39,13 @@ impl Patch {
             telemetry: None,
             links: None,
             message: None,
+            leaves: false,
         }
+    }
+
+    /// A patch that says that nothing is to be known of the node any more.
+    pub fn leaves(node: NodeId, since: Timestamp) -> Self {
+        Self { leaves: true, ..Self::heard(node, Network::Meshtastic, since) }
     }
 }
 

@@ -55,11 +55,14 @@ use axum::{
     Json, Router,
     extract::{FromRef, State},
     http::HeaderValue,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::CompressionLayer;
 use tracing::info;
@@ -67,7 +70,7 @@ use tracing::info;
 use crate::{
     broadcast::LiveMap,
     domain::{Clock, Role},
-    storage::Store,
+    storage::{Removal, Store},
 };
 
 use accept::Server;
@@ -138,6 +141,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Who may see what.
     pub access: AccessSettings,
+    /// Where it is asked that a node be forgotten.
+    pub removals: mpsc::Sender<Removal>,
 }
 
 /// What every handler is given: one reference, which each connection can afford to hold.
@@ -154,6 +159,7 @@ struct Common {
     roster: Roster,
     stats: Arc<Stats>,
     access: Access,
+    removals: mpsc::Sender<Removal>,
     page: Arc<PageSettings>,
     page_policy: HeaderValue,
     pulse: Pulse,
@@ -199,6 +205,7 @@ pub async fn serve(
         registry,
         stats: Arc::clone(&looks),
         access,
+        removals: parts.removals,
         roster: Roster::new(parts.metrics.clone()),
         metrics: parts.metrics,
         page_policy: assets::page_policy(
@@ -252,6 +259,7 @@ fn router(state: AppState) -> Router {
         // questions about now, answered from the world
         .route("/api/nodes", Rule::Shared, get(nodes::list))
         .route("/api/nodes/{id}", Rule::Shared, get(nodes::one))
+        .route("/api/nodes/{id}", administrator, delete(nodes::forget))
         // questions about then, answered from the database
         .route("/api/nodes/{id}/positions", Rule::Shared, get(analysis::track))
         .route("/api/nodes/{id}/telemetry", Rule::Shared, get(analysis::telemetry))

@@ -5,14 +5,24 @@ use std::{str::FromStr, sync::Arc};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State, rejection::QueryRejection},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::{
-    AppState, access::Caller, error::ApiError, filter::bbox, geojson, records::NodeRecord,
+    AppState,
+    access::{Caller, Outcome},
+    error::ApiError,
+    filter::bbox,
+    geojson,
+    records::NodeRecord,
 };
-use crate::domain::{Area, Filter, Node, NodeId, Timestamp};
+use crate::{
+    domain::{Area, Filter, Node, NodeId, Timestamp},
+    storage::Removal,
+};
 
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 10_000;
@@ -94,6 +104,26 @@ pub(super) async fn seen(
     let nodes = state.live.nodes(Filter::default().with_node_ids([id])).await?;
     let node = nodes.into_iter().find(|node| caller.sees(node));
     node.ok_or(ApiError::NotFound("no such node is on the map"))
+}
+
+/// `DELETE /api/nodes/{id}`: forgets a node, and keeps it out. Answers when nothing is left of it.
+pub(super) async fn forget(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let node = parse_id(&id)?;
+    let forgotten = remove(&state, node.clone()).await;
+    let outcome = if forgotten.is_ok() { Outcome::Done } else { Outcome::Failed };
+    state.access.audit(&caller, "node.forget", &node.to_string(), outcome).await;
+    forgotten.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn remove(state: &AppState, node: NodeId) -> Result<(), ApiError> {
+    let (done, erased) = oneshot::channel();
+    let asked = state.removals.send(Removal { node, done }).await;
+    asked.map_err(|_nobody| ApiError::Stopping)?;
+    Ok(erased.await.map_err(|_gone| ApiError::Stopping)??)
 }
 
 pub(super) fn parse_id(id: &str) -> Result<NodeId, ApiError> {

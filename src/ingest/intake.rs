@@ -5,9 +5,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::{Metrics, Refusal};
+use super::{Gatekeeper, Metrics, Refusal, gatekeeper::Admitted};
 use crate::{
-    domain::{Clock, Filed, Report, Timestamp},
+    domain::{
+        Clock, Filed, Report, Timestamp,
+        policy::{Origin, Standing},
+    },
     storage::{Job, Outcome},
 };
 
@@ -31,12 +34,35 @@ pub struct Intake {
     decoder: Arc<dyn Decode>,
     clock: Clock,
     metrics: Arc<Metrics>,
+    /// None takes everything.
+    gatekeeper: Option<Arc<Gatekeeper>>,
+    /// The broker that messages come from; none for the one inside.
+    broker: Option<Arc<str>>,
+}
+
+/// What is to be done about a message, before it is a job.
+#[derive(Default)]
+struct Work {
+    report: Option<Box<Report>>,
+    standing: Option<Standing>,
 }
 
 impl Intake {
     /// An intake that reads with `decoder`, dates by `clock` and counts in `metrics`.
     pub fn new(decoder: Arc<dyn Decode>, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        Self { decoder, clock, metrics }
+        Self { decoder, clock, metrics, gatekeeper: None, broker: None }
+    }
+
+    /// The same, which holds what comes in to a policy.
+    #[must_use]
+    pub fn guarded_by(self, gatekeeper: Arc<Gatekeeper>) -> Self {
+        Self { gatekeeper: Some(gatekeeper), ..self }
+    }
+
+    /// The same for messages of this broker.
+    #[must_use]
+    pub fn of_broker(&self, name: &str) -> Self {
+        Self { broker: Some(name.into()), ..self.clone() }
     }
 
     /// What is counted here.
@@ -59,16 +85,44 @@ impl Intake {
     ) -> Job {
         self.metrics.received();
         let arrived_at = Instant::now();
-        let report = match self.decoder.decode(topic, payload, self.clock.now()) {
-            Ok(report) => Some(Box::new(report)),
+        let now = self.clock.now();
+        let work = match self.decoder.decode(topic, payload, now) {
+            Ok(report) => self.admit(topic, Box::new(report), now),
             Err(refusal) => {
-                self.metrics.refused(refusal);
-                let payload_bytes = payload.len();
-                debug!(payload_bytes, "refused a packet on topic {topic:?}: {refusal}");
-                None
+                self.refuse(topic, payload.len(), refusal);
+                Work::default()
             }
         };
-        self.settled(report, arrived_at, acknowledge)
+        self.settled(work, arrived_at, acknowledge)
+    }
+
+    /// The job for a report that was held, and that nobody waits for any more.
+    pub fn released(&self, report: Report) -> Job {
+        self.settled(Work { report: Some(report.into()), standing: None }, Instant::now(), || {})
+    }
+
+    /// The job that keeps a node out, or lets it in again.
+    pub fn change(&self, standing: Standing, done: impl FnOnce() + Send + 'static) -> Job {
+        self.settled(Work { report: None, standing: Some(standing) }, Instant::now(), done)
+    }
+
+    /// Holds a report to the policy.
+    fn admit(&self, topic: &str, report: Box<Report>, now: Timestamp) -> Work {
+        let Some(gatekeeper) = &self.gatekeeper else {
+            return Work { report: Some(report), standing: None };
+        };
+        let origin = Origin { broker: self.broker.as_deref(), topic };
+        let payload_bytes = report.packet.payload.len();
+        let Admitted { report, standing } = gatekeeper.admit(&origin, report, now);
+        if let Err(Some(refusal)) = report {
+            self.refuse(topic, payload_bytes, refusal);
+        }
+        Work { report: report.ok(), standing }
+    }
+
+    fn refuse(&self, topic: &str, payload_bytes: usize, refusal: Refusal) {
+        self.metrics.refused(refusal);
+        debug!(payload_bytes, "refused a packet on topic {topic:?}: {refusal}");
     }
 
     /// The job for a message that nobody asked for: it is only acknowledged in its turn.
@@ -76,12 +130,12 @@ impl Intake {
         self.metrics.received();
         self.metrics.refused(Refusal::UnknownTopic);
         debug!("turned away a packet on topic {topic:?}, which is not subscribed to");
-        self.settled(None, Instant::now(), acknowledge)
+        self.settled(Work::default(), Instant::now(), acknowledge)
     }
 
     fn settled(
         &self,
-        report: Option<Box<Report>>,
+        Work { report, standing }: Work,
         arrived_at: Instant,
         acknowledge: impl FnOnce() + Send + 'static,
     ) -> Job {
@@ -91,11 +145,12 @@ impl Intake {
             match outcome {
                 Outcome::Filed(Filed::Duplicate) => metrics.refused(Refusal::Duplicate),
                 Outcome::Quarantined => metrics.refused(Refusal::Quarantined),
+                Outcome::KeptOut => metrics.refused(Refusal::Forgotten),
                 Outcome::Filed(Filed::Packet | Filed::Reception) | Outcome::Refused => {}
             }
             drop(pending);
             acknowledge();
         });
-        Job { report, settle, arrived_at }
+        Job { report, standing, settle, arrived_at }
     }
 }

@@ -7,6 +7,7 @@ use prometheus_client::{
 };
 
 use super::Refusal;
+use crate::domain::policy::{Stripped, Veil};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
@@ -23,6 +24,8 @@ struct Connection {
 pub struct Metrics {
     received: Counter,
     refused: Family<Reason, Counter>,
+    stripped: Family<Reason, Counter>,
+    floods: Counter,
     pending: Gauge,
     connected: Family<Connection, Gauge>,
     reconnects: Family<Connection, Counter>,
@@ -46,9 +49,15 @@ impl Default for Metrics {
             // Made at once, so that a reason that never occurred shows as zero.
             drop(refused.get_or_create(&Reason { reason: refusal.reason() }));
         }
+        let stripped = Family::<Reason, Counter>::default();
+        for (reason, _) in parts(Stripped::default()) {
+            drop(stripped.get_or_create(&Reason { reason }));
+        }
         Self {
             received: Counter::default(),
             refused,
+            stripped,
+            floods: Counter::default(),
             pending: Gauge::default(),
             connected: Family::default(),
             reconnects: Family::default(),
@@ -66,6 +75,16 @@ impl Metrics {
             "packets_refused",
             "MQTT messages that were not stored, by reason",
             self.refused.clone(),
+        );
+        registry.register(
+            "packets_stripped",
+            "Packets of which a part was coarsened or withheld, by part",
+            self.stripped.clone(),
+        );
+        registry.register(
+            "position_floods",
+            "Intervals in which a node sent more positions than it may",
+            self.floods.clone(),
         );
         registry.register(
             "packets_pending",
@@ -112,6 +131,16 @@ impl Metrics {
         self.refused.get_or_create(&Reason { reason: refusal.reason() }).inc();
     }
 
+    pub(super) fn stripped(&self, stripped: Stripped) {
+        for (reason, _) in parts(stripped).into_iter().filter(|(_, is)| *is) {
+            self.stripped.get_or_create(&Reason { reason }).inc();
+        }
+    }
+
+    pub(super) fn flooded(&self) {
+        self.floods.inc();
+    }
+
     /// MQTT messages received and not committed yet.
     pub fn packets_pending(&self) -> u64 {
         u64::try_from(self.pending.get()).unwrap_or_default()
@@ -144,4 +173,15 @@ impl Metrics {
         let label = Connection { connection: connection.to_owned() };
         self.broker_dropped.get_or_create(&label).inc_by(messages);
     }
+}
+
+/// What was taken out, as it is counted.
+fn parts(stripped: Stripped) -> [(&'static str, bool); 4] {
+    let is = |veil| stripped.position == Some(veil);
+    [
+        ("position_coarsened", is(Veil::Coarsened)),
+        ("position_too_coarse", is(Veil::TooCoarse)),
+        ("position_at_home", is(Veil::AtHome)),
+        ("text", stripped.text),
+    ]
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "broker")]
 mod broker;
+mod gatekeeper;
 mod hash;
 mod intake;
 mod meshtastic;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 #[cfg(feature = "broker")]
 pub use broker::{Broker, BrokerError};
+pub use gatekeeper::Gatekeeper;
 pub use intake::{Decode, Intake};
 pub use meshtastic::{ChannelKey, ChannelKeys, Decoder, InvalidChannelKey};
 pub use metrics::Metrics;
@@ -50,11 +52,35 @@ pub enum Refusal {
     /// The database refuses it for what it says, so it was set aside there.
     #[error("set aside")]
     Quarantined,
+    /// Its sender does not agree that it goes to MQTT, or does not say.
+    #[error("not agreed to go to MQTT")]
+    OkToMqtt,
+    /// The name of its sender says that it is not to be shown.
+    #[error("its sender opted out")]
+    OptedOut,
+    /// An administrator had its sender forgotten.
+    #[error("its sender is kept out")]
+    Forgotten,
+    /// Its sender is blocked, or not among those allowed.
+    #[error("its sender is not allowed")]
+    NodeNotAllowed,
+    /// Its channel is not one that is kept.
+    #[error("its channel is not kept")]
+    ChannelNotKept,
+    /// Its port is not one that is kept.
+    #[error("its port is not kept")]
+    PortNotKept,
+    /// Its sender is outside the region of this map.
+    #[error("its sender is outside the region")]
+    OutsideRegion,
+    /// One of many positions, merged with a newer one.
+    #[error("merged with a newer position")]
+    Rate,
 }
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownTopic,
         Self::Malformed,
         Self::NoKey,
@@ -64,6 +90,14 @@ impl Refusal {
         Self::PrecisionZero,
         Self::Duplicate,
         Self::Quarantined,
+        Self::OkToMqtt,
+        Self::OptedOut,
+        Self::Forgotten,
+        Self::NodeNotAllowed,
+        Self::ChannelNotKept,
+        Self::PortNotKept,
+        Self::OutsideRegion,
+        Self::Rate,
     ];
 
     /// The label in the metrics.
@@ -78,6 +112,14 @@ impl Refusal {
             Self::PrecisionZero => "precision_zero",
             Self::Duplicate => "duplicate",
             Self::Quarantined => "quarantined",
+            Self::OkToMqtt => "ok_to_mqtt",
+            Self::OptedOut => "opted_out",
+            Self::Forgotten => "forgotten",
+            Self::NodeNotAllowed => "node_not_allowed",
+            Self::ChannelNotKept => "channel_not_kept",
+            Self::PortNotKept => "port_not_kept",
+            Self::OutsideRegion => "outside_region",
+            Self::Rate => "rate",
         }
     }
 }

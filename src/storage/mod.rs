@@ -19,6 +19,7 @@ mod retention;
 mod sql;
 mod sqlite;
 mod tools;
+mod withhold;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -43,7 +44,8 @@ pub use lag::Lag;
 pub use metrics::Metrics;
 pub use opening::open_when_there;
 pub use retention::{History, Keep, Keeper, Reason, RetentionMetrics, Sizes, Swept, TableSize};
-pub use tools::{Copied, Migrated, back_up, check_up, migrate};
+pub use tools::{Copied, Migrated, back_up, check_up, forget, let_in, migrate};
+pub use withhold::{Erasure, KeptOutRow, Reapplied, Removal, Withhold};
 pub use writer::{Job, Outcome, Settle, Writer};
 
 /// Why the store could not do what it was asked.
@@ -173,7 +175,7 @@ pub struct LinkRow {
 ///
 /// Every implementation passes the same contract (`tests/storage_contract`).
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Withhold {
     /// Stores a batch in one transaction, all or nothing, and says of each report what became of
     /// it. Idempotent: a reception stored before is not stored again. The state of a node takes
     /// in the first copy of each packet, in the order of the batch; that of a node silent for as

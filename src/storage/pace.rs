@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        Job { report: None, settle: Box::new(|_| ()), arrived_at: Instant::now() }
+        Job { report: None, standing: None, settle: Box::new(|_| ()), arrived_at: Instant::now() }
     }
 
     /// Jobs that come so often, and how many are in each batch.

@@ -1,8 +1,20 @@
 //! What is done to a database by hand, beside a running server or without one.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{AccessStore, Checkup, Place, StoreError, open, postgres, sqlite};
+use super::{AccessStore, Checkup, Erasure, Place, StoreError, open, postgres, sqlite};
+use crate::domain::{
+    NodeId, Timestamp,
+    policy::{Left, Why},
+};
+
+/// Rows of each table that are removed in one step.
+const ROWS: u32 = 1000;
 
 /// What bringing the schema up to date did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +85,51 @@ pub(super) async fn access(url: &str) -> Result<Arc<dyn AccessStore>, StoreError
         Place::File(path) => Arc::new(sqlite::beside_a_server(&path).await?),
         Place::Postgres => Arc::new(postgres::beside_a_server(url)?),
     })
+}
+
+/// Removes a node from the database of this URL, and keeps it out. Where a server works on a file,
+/// it is the server that removes; this waits for it.
+pub async fn forget(url: &str, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
+    let left = Left { why: Why::Forgotten, since: now };
+    if let Some(path) = beside_a_server(url)? {
+        return sqlite::ask_to_forget(&path, node, left).await;
+    }
+    let store = open(url, Duration::MAX).await?;
+    let work = async {
+        store.keep_out(node, left).await?;
+        let mut from = Erasure::default();
+        while let Some(next) = store.erase(node, from, ROWS).await? {
+            from = next;
+        }
+        Ok(())
+    };
+    let outcome = work.await;
+    store.close().await;
+    outcome
+}
+
+/// Lets a node in again in the database of this URL; says whether it was kept out.
+pub async fn let_in(url: &str, node: &NodeId) -> Result<bool, StoreError> {
+    if let Some(path) = beside_a_server(url)? {
+        return sqlite::ask_to_let_in(&path, node).await;
+    }
+    let store = open(url, Duration::MAX).await?;
+    let outcome = store.let_in(node).await;
+    store.close().await;
+    outcome
+}
+
+/// The file, if the database is one that a server works on.
+fn beside_a_server(url: &str) -> Result<Option<PathBuf>, StoreError> {
+    match Place::of(url)? {
+        Place::Memory => Err(nothing_to_keep()),
+        Place::File(path) if !path.exists() => {
+            let reason = "there is no such file".to_owned();
+            Err(StoreError::Open { path: path.display().to_string(), reason })
+        }
+        Place::File(path) => Ok(sqlite::is_in_use(&path).then(|| path.clone())),
+        Place::Postgres => Ok(None),
+    }
 }
 
 fn nothing_to_keep() -> StoreError {

@@ -9,12 +9,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Committed, Metrics, Store, StoreError, pace::Pace};
-use crate::domain::{Filed, PacketKey, Patch, Report, Timestamp};
+use super::{Committed, Erasure, Metrics, Store, StoreError, pace::Pace};
+use crate::domain::{
+    Filed, NodeId, PacketKey, Patch, Report, Timestamp,
+    policy::{KeptOut, Left, Standing},
+};
 
 /// Pause before a failed commit is tried again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Steps of erasing that commits wait for, and the rows of each table in one.
+const ERASED_AT_ONCE: usize = 20;
+const ERASED_ROWS: u32 = 1000;
 
 /// What became of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub enum Outcome {
     Quarantined,
     /// There was nothing to store: the message was refused before.
     Refused,
+    /// Its sender is kept out since it was taken: nothing was stored.
+    KeptOut,
 }
 
 /// Called once, when the job's batch is on disk and never before: acknowledges the message.
@@ -35,6 +44,8 @@ pub struct Job {
     /// What it says; none when it was refused and only waits for its turn to be acknowledged, as
     /// acknowledgements go out in the order of arrival.
     pub report: Option<Box<Report>>,
+    /// Who is kept out from here on, or let in again: before the report is stored.
+    pub standing: Option<Standing>,
     /// How to acknowledge it.
     pub settle: Settle,
     /// When it came.
@@ -63,6 +74,8 @@ pub struct Writer {
     pub trouble: watch::Sender<Option<String>>,
     /// When the oldest message that is not committed arrived; none when there is none.
     pub waiting_since: watch::Sender<Option<Timestamp>>,
+    /// Who is kept out: what was taken of them before that was known is not stored.
+    pub kept_out: KeptOut,
     /// What it counts.
     pub metrics: Metrics,
     /// Says that the server is stopping. The writer ends when the last sender of jobs is gone;
@@ -82,20 +95,82 @@ impl Writer {
             pace.gather(&mut self.jobs, &mut batch, self.most_jobs).await;
             let arrived = |job: &Job| job.report.as_ref().map(|report| report.reception.arrived);
             self.waiting_since.send_replace(batch.iter().find_map(arrived));
-            let reports: Vec<&Report> =
-                batch.iter().filter_map(|job| job.report.as_deref()).collect();
-            let outcomes = self.store(&reports).await?;
-            self.measure(&batch);
-            // The world first: whoever has seen an acknowledgement finds on the map what it is for.
-            let (settlements, patches) = self.part(&mut batch, outcomes);
-            let news = (Instant::now(), patches);
-            if !news.1.is_empty() && self.committed.send(news).await.is_err() {
-                info!("nobody listens to what is committed any more");
-            }
-            for (settle, outcome) in settlements {
-                settle(outcome);
+            while !batch.is_empty() {
+                // Who is kept out changes between two commits, never within one.
+                let later = batch.iter().skip(1).position(|job| job.standing.is_some());
+                let rest = batch.split_off(later.map_or(batch.len(), |at| at + 1));
+                self.write(std::mem::replace(&mut batch, rest)).await?;
             }
             self.waiting_since.send_replace(None);
+        }
+        Ok(())
+    }
+
+    /// Puts jobs on disk, tells of them and acknowledges them. Only the first may say who is kept
+    /// out.
+    async fn write(&mut self, mut jobs: Vec<Job>) -> Result<(), StoreError> {
+        let mut left = None;
+        if let Some(standing) = jobs.first_mut().and_then(|job| job.standing.take()) {
+            left = self.change(standing).await?;
+        }
+        let kept_out = &self.kept_out;
+        for job in &mut jobs {
+            let is_kept_out = |report: &mut Box<Report>| {
+                let nodes = [&report.patch.node, &report.packet.key.sender];
+                nodes.iter().any(|node| kept_out.get(node).is_some())
+            };
+            if job.report.take_if(|report| is_kept_out(report)).is_some() {
+                let settle = std::mem::replace(&mut job.settle, Box::new(|_| ()));
+                job.settle = Box::new(|_nothing_stored| settle(Outcome::KeptOut));
+            }
+        }
+        let reports: Vec<&Report> = jobs.iter().filter_map(|job| job.report.as_deref()).collect();
+        let outcomes = self.store(&reports).await?;
+        self.measure(&jobs);
+        // The world first: whoever has seen an acknowledgement finds on the map what it is for.
+        let (settlements, patches) = self.part(&mut jobs, outcomes);
+        let news = (Instant::now(), left.into_iter().chain(patches).collect::<Vec<_>>());
+        if !news.1.is_empty() && self.committed.send(news).await.is_err() {
+            info!("nobody listens to what is committed any more");
+        }
+        for (settle, outcome) in settlements {
+            settle(outcome);
+        }
+        Ok(())
+    }
+
+    /// Keeps a node out, or lets it in again, on disk as well; what that says to the world.
+    async fn change(&mut self, standing: Standing) -> Result<Option<Patch>, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            let outcome = match &standing {
+                Standing::Out(node, left) => self.keep_out(node, *left).await,
+                Standing::In(node) => self.store.let_in(node).await.map(drop),
+            };
+            match outcome {
+                Ok(()) => break,
+                Err(error) => self.wait(&mut patience, error, 1).await?,
+            }
+        }
+        self.is_well();
+        self.kept_out.apply(&standing);
+        Ok(match standing {
+            Standing::Out(node, left) => Some(Patch::leaves(node, left.since)),
+            Standing::In(_) => None,
+        })
+    }
+
+    /// Keeps a node out. What is stored of it goes at once, unless it is very much: then the rest
+    /// goes later, as does what others say of it.
+    async fn keep_out(&self, node: &NodeId, left: Left) -> Result<(), StoreError> {
+        self.store.keep_out(node, left).await?;
+        if left.why.erases() {
+            for _ in 0..ERASED_AT_ONCE {
+                let next = self.store.erase(node, Erasure::Own, ERASED_ROWS).await?;
+                if next != Some(Erasure::Own) {
+                    break;
+                }
+            }
         }
         Ok(())
     }

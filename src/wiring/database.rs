@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config,
-    domain::Clock,
+    domain::{Clock, policy::KeptOut},
     http::{self, Vital},
     rooms::Rooms,
     storage::{self, Job, Keep, Keeper, Lag, Store, Writer},
@@ -49,6 +49,7 @@ pub(crate) fn writer(
     store: &Arc<dyn Store>,
     (jobs, most_jobs): (mpsc::Receiver<Job>, usize),
     committed: mpsc::Sender<storage::Committed>,
+    kept_out: KeptOut,
     rooms: &Rooms,
     clock: &Clock,
     registry: &mut Registry,
@@ -77,6 +78,7 @@ pub(crate) fn writer(
         committed,
         trouble,
         waiting_since,
+        kept_out,
         metrics,
         stop: rooms.stop.clone(),
         grace: STORAGE_GRACE,

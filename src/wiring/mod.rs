@@ -3,6 +3,7 @@
 mod access;
 mod clients;
 mod database;
+mod policy;
 mod sources;
 mod world;
 
@@ -12,11 +13,13 @@ pub(crate) use self::{
     access::access,
     clients::{limits, pulse},
     database::{database, keeper, writer},
+    policy::{hold_to, policy},
     sources::{Source, certificates, intake, listen_to},
     world::world,
 };
 use crate::{
     config::{self, Map, Secret},
+    domain::policy::Policy,
     storage::PostgresLimits,
 };
 
@@ -30,6 +33,7 @@ pub(crate) struct Settings {
     /// Messages received and not committed yet. Beyond it ingest stops reading, and brokers hold
     /// the rest.
     pub(crate) max_pending: usize,
+    pub(crate) policy: Policy,
     pub(crate) map: Map,
 }
 
@@ -47,6 +51,7 @@ impl Settings {
             },
             channel_keys: config.channel_key,
             max_pending,
+            policy: policy(&config.policy, &config.sources)?,
             map: config.map,
         })
     }

@@ -10,11 +10,14 @@ use url::Url;
 
 use crate::{
     config::{self, Secret},
-    domain::Clock,
+    domain::{
+        Clock,
+        policy::{KeptOut, Policy},
+    },
     http::Vital,
     ingest::{
-        self, Broker, BrokerWatch, ChannelKeys, ConnectionState, Decoder, Intake, MqttSettings,
-        MqttSource, MqttUrl,
+        self, Broker, BrokerWatch, ChannelKeys, ConnectionState, Decoder, Gatekeeper, Intake,
+        MqttSettings, MqttSource, MqttUrl,
     },
     rooms::Rooms,
     storage::Job,
@@ -63,13 +66,16 @@ pub(crate) fn certificates(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>
 
 pub(crate) fn intake(
     keys: &[Secret<String>],
+    (policy, kept_out): (Policy, KeptOut),
     clock: &Clock,
     registry: &mut Registry,
-) -> anyhow::Result<Intake> {
+) -> anyhow::Result<(Intake, Arc<Gatekeeper>)> {
     let keys = ChannelKeys::parse(keys.iter().map(|key| key.expose().as_str()))?;
     let metrics = Arc::new(ingest::Metrics::default());
     metrics.register(registry);
-    Ok(Intake::new(Arc::new(Decoder::new(keys)), clock.clone(), metrics))
+    let gatekeeper = Arc::new(Gatekeeper::new(policy, kept_out, Arc::clone(&metrics)));
+    let intake = Intake::new(Arc::new(Decoder::new(keys)), clock.clone(), metrics);
+    Ok((intake.guarded_by(Arc::clone(&gatekeeper)), gatekeeper))
 }
 
 /// Opens the rooms that messages come in by. They hold the only senders of jobs, so that storage
@@ -109,7 +115,8 @@ pub(crate) async fn listen_to(
                 let watching =
                     BrokerWatch::new(&settings, Arc::clone(intake.metrics()), states.clone());
                 let stop = rooms.stop.clone();
-                let source = MqttSource::new(settings, intake.clone(), jobs.clone(), stop, state);
+                let intake = intake.of_broker(&name);
+                let source = MqttSource::new(settings, intake, jobs.clone(), stop, state);
                 let cannot = || format!("cannot listen to --mqtt-url {name}");
                 let (source, watching) =
                     (source.with_context(cannot)?, watching.with_context(cannot)?);

@@ -8,7 +8,8 @@ use std::{
 
 use geocast::{
     domain::{
-        Clock, Filed, Network, NodeId, Packet, PacketKey, Patch, Reception, Report, Timestamp,
+        Clock, Filed, Network, NodeId, Packet, PacketKey, Patch, Reception, Report, Terms,
+        Timestamp,
     },
     ingest::{
         ConnectionState, Decode, Intake, Metrics, MqttSettings, MqttSource, MqttUrl, Refusal,
@@ -63,6 +64,7 @@ impl Decode for AnyText {
             },
             patch: Patch::heard(sender, network, arrived),
             links: Vec::new(),
+            terms: Terms::default(),
         })
     }
 }

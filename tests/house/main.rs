@@ -24,6 +24,7 @@ mod live_view;
 mod ogc;
 mod one_writer;
 mod origins;
+mod policy;
 mod postgres;
 mod pressure;
 mod pulse;

@@ -43,6 +43,7 @@ async fn who_gives_no_sign_of_life_is_asked_and_then_hung_up_on() {
         pulse: Pulse { heartbeat: Duration::from_millis(30), timeout: Duration::from_millis(60) },
         limits: Limits::default(),
         access: AccessSettings { public: true, ..AccessSettings::default() },
+        removals: mpsc::channel(1).0,
     };
     let (patches, committed) = mpsc::channel(1);
     let stop = Arc::new(tokio::sync::Notify::new());

@@ -159,7 +159,8 @@ async fn a_check_fails_for_what_must_not_be() {
         ("DELETE FROM packets WHERE id = 1", "1 receptions of packets that are not there"),
         ("DELETE FROM receptions WHERE packet = 2", "1 packets that no gateway handed over"),
         (
-            "INSERT INTO packets SELECT 99, network, sender, packet_id, received_at + 900000, \
+            "INSERT INTO packets (id, network, sender, packet_id, received_at, port, channel, \
+             addressee, payload) SELECT 99, network, sender, packet_id, received_at + 900000, \
              port, channel, addressee, payload FROM packets WHERE id = 2; \
              INSERT INTO receptions SELECT 99, gateway, arrived, snr_db, rssi_dbm, hop_start, \
              hop_limit FROM receptions WHERE packet = 2",

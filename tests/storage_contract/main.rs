@@ -16,6 +16,7 @@ mod shared;
 mod states;
 mod tools;
 mod visits;
+mod withhold;
 
 use std::{sync::Arc, time::Duration};
 
@@ -144,6 +145,12 @@ contract!(every database:
         a_history_begins_at_from_and_ends_before_to,
         links_are_found_from_either_end,
         a_cursor_that_nobody_gave_is_refused,
+    }
+    withhold: {
+        a_node_that_is_erased_is_nowhere_and_the_others_are_as_before,
+        who_is_kept_out_is_remembered_and_not_loaded,
+        another_policy_is_applied_to_what_is_stored,
+        a_policy_that_allows_everything_changes_nothing_stored,
     }
     visits: {
         a_visit_says_who_was_where,

@@ -216,6 +216,7 @@ fn patches(node: NodeId, packet_id: u64, arrived: Timestamp) -> impl Strategy<Va
                 telemetry,
                 links,
                 message,
+                leaves: false,
             }
         })
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use geocast::{
-    domain::{Filed, NodeId, Report},
+    domain::{Filed, NodeId, Report, policy::KeptOut},
     storage::{Job, Metrics, Outcome, Store, StoreError, Writer},
 };
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, sqlite::SqliteConnectOptions};
@@ -70,6 +70,7 @@ async fn written(store: &Arc<dyn Store>, reports: &[Report]) -> Vec<Outcome> {
         let outcome_in = outcome_in.clone();
         let job = Job {
             report: Some(Box::new(report.clone())),
+            standing: None,
             settle: Box::new(move |outcome| outcome_in.try_send(outcome).unwrap()),
             arrived_at: Instant::now(),
         };
@@ -83,6 +84,7 @@ async fn written(store: &Arc<dyn Store>, reports: &[Report]) -> Vec<Outcome> {
         committed: mpsc::channel(100).0,
         trouble: watch::Sender::new(None),
         waiting_since: watch::Sender::new(None),
+        kept_out: KeptOut::default(),
         metrics: Metrics::default(),
         stop: CancellationToken::new(),
         grace: Duration::ZERO,

@@ -6,7 +6,7 @@ use geocast::{
     domain::{
         Filed, Info, Link, LinkObservation, LinkSource, Links, Message, Metric, Network, Node,
         NodeId, Packet, PacketKey, Patch, Place, Position, Readings, Reception, Report, Section,
-        Stamp, Timestamp, Waypoint,
+        Stamp, Terms, Timestamp, Waypoint,
     },
     storage::{HistoryQuery, Page, Store},
 };
@@ -41,6 +41,7 @@ pub(crate) fn report(sender: u32, id: u64, gateway: u32, arrived: Timestamp) -> 
         },
         patch: Patch::heard(sender, Network::Meshtastic, arrived),
         links: Vec::new(),
+        terms: Terms::default(),
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) async fn a_check_finds_what_must_not_be(house: &House) {
             &["1 packets that no gateway handed over"],
         ),
         (
-            "INSERT INTO packets SELECT id + 1000, network, sender, packet_id, \
+            "INSERT INTO packets (id, network, sender, packet_id, received_at, port, channel, \
+                 addressee, payload) SELECT id + 1000, network, sender, packet_id, \
                  received_at + 900000, port, channel, addressee, payload FROM packets \
              WHERE sender = '!00000003'",
             &["2 packets that no gateway handed over", "1 packets stored twice"],

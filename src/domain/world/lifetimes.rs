@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Revision, Tombstone, World, placed};
-use crate::domain::{Groups, Node, NodeId, Timestamp};
+use crate::domain::{Groups, Links, Node, NodeId, Timestamp};
 
 /// How long things last without a word.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,28 @@ impl World {
         self.shift_cells(Some(&entry.node), None, revision);
         self.note_pending(id, Some(entry.node), Groups::ALL, false);
         true
+    }
+
+    /// Takes a node out of the world, and what it said and others say of it: it is as if it had
+    /// never been heard, but that clients are told that it left.
+    pub(super) fn withdraw(&mut self, id: &NodeId, now: Timestamp) {
+        self.forget(id, now);
+        self.messages.retain(|(_, message)| message.from != *id);
+        self.pending_messages.retain(|message| message.from != *id);
+        let hears = |node: &Node| {
+            let links = node.links.as_ref();
+            links.is_some_and(|links| links.neighbours.iter().any(|link| link.id == *id))
+        };
+        let hearing = self.nodes.values().filter(|entry| hears(&entry.node));
+        let hearing: Vec<_> = hearing.map(|entry| Arc::clone(&entry.node)).collect();
+        for before in hearing {
+            let mut node = (*before).clone();
+            node.links = node.links.map(|links| {
+                let others = links.neighbours.iter().filter(|link| link.id != *id);
+                Arc::new(Links { stamp: links.stamp, neighbours: others.cloned().collect() })
+            });
+            self.replace(before, node, Groups::LINKS);
+        }
     }
 
     /// Remembers that a node has left.

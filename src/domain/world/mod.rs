@@ -130,6 +130,10 @@ impl World {
 
     /// Takes in what a packet says. What is no news leaves no trace: no revision, no change.
     pub fn apply(&mut self, patch: &Patch, now: Timestamp) {
+        if patch.leaves {
+            self.withdraw(&patch.node, now);
+            return;
+        }
         let forget_after = self.lifetimes.forget_after;
         // Also when nobody has looked at its silence since: storage starts it anew, too.
         if self.get(&patch.node).is_some_and(|held| held.is_forgotten(forget_after, now)) {

@@ -40,7 +40,6 @@ pub(in crate::http) enum Outcome {
     /// It was refused.
     Refused,
     /// It was tried, and did not succeed.
-    #[expect(dead_code, reason = "for deeds that the database can fail")]
     Failed,
 }
 

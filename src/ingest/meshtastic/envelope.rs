@@ -13,9 +13,12 @@ use super::{
     topic::{self, DIRECT_MESSAGES, Uplink},
 };
 use crate::{
-    domain::{NodeId, Report, Timestamp},
+    domain::{NodeId, OkToMqtt, Report, Timestamp},
     ingest::Refusal,
 };
+
+/// The bit of `Data.bitfield` by which a sender agrees that the packet goes to MQTT.
+const OK_TO_MQTT: u32 = 1;
 
 /// Reads an envelope of the topic `<root>/2/e/<channel>/<!gateway>`.
 ///
@@ -64,7 +67,13 @@ pub(super) fn rx_time(payload: &[u8]) -> Option<u32> {
 
 fn finish(header: Header, data: Data, said: Said) -> Result<Report, Refusal> {
     let port = u16::try_from(data.portnum).map_err(|_negative| Refusal::UnknownPort)?;
-    Ok(header.report(port, data.payload, said))
+    let mut report = header.report(port, data.payload, said);
+    report.terms.ok_to_mqtt = match data.bitfield {
+        Some(bits) if bits & OK_TO_MQTT != 0 => OkToMqtt::Yes,
+        Some(_) => OkToMqtt::No,
+        None => OkToMqtt::Absent,
+    };
+    Ok(report)
 }
 
 struct Envelope {

@@ -6,7 +6,9 @@ use meshtastic::protobufs::MeshPacket;
 
 use super::content::Said;
 use crate::{
-    domain::{Network, NodeId, Packet, PacketKey, Patch, Reception, Report, Stamp, Timestamp},
+    domain::{
+        Network, NodeId, Packet, PacketKey, Patch, Reception, Report, Stamp, Terms, Timestamp,
+    },
     ingest::{Refusal, hash::fnv1a},
 };
 
@@ -115,6 +117,7 @@ impl Header {
             reception: self.reception,
             patch: said.patch,
             links: said.links,
+            terms: Terms::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod quarantine;
 mod read;
 mod retention;
 mod sizes;
+mod withhold;
 mod within;
 
 #[cfg(test)]

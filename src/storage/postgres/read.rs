@@ -81,6 +81,8 @@ macro_rules! node_as_json {
     };
 }
 
+pub(super) use node_as_json;
+
 /// All nodes heard at or after `since`, the oldest first.
 pub(super) async fn heard_since(
     connection: &mut PgConnection,
@@ -89,7 +91,8 @@ pub(super) async fn heard_since(
     const SQL: &str = concat!(
         "SELECT ",
         node_as_json!(),
-        " FROM nodes WHERE last_heard >= $1 ORDER BY last_heard, id"
+        " FROM nodes WHERE last_heard >= $1 AND id NOT IN (SELECT node FROM kept_out) \
+          ORDER BY last_heard, id"
     );
     let query = sqlx::query_scalar::<_, String>(SQL).bind(since.as_millis());
     let rows = query.fetch_all(connection).await.map_err(failed)?;

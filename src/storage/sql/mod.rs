@@ -12,3 +12,4 @@ pub(super) mod rows;
 pub(super) mod rules;
 mod state;
 pub(super) mod visits;
+pub(super) mod withhold;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::state;
 use crate::domain::{
-    LinkObservation, Message, NodeId, Position, Readings, Reception, Report, Timestamp,
+    LinkObservation, Message, NodeId, OkToMqtt, Position, Readings, Reception, Report, Timestamp,
 };
 
 /// Why a value cannot be sent to the database.
@@ -66,6 +66,7 @@ pub(in crate::storage) struct PositionRow<'a> {
     packet: i64,
     node: &'a NodeId,
     position: &'a Position,
+    source: Option<&'a str>,
 }
 
 /// What the packet in this row says that a node measured.
@@ -79,6 +80,7 @@ pub(in crate::storage) struct ReadingsRow<'a> {
 pub(in crate::storage) struct MessageRow<'a> {
     packet: i64,
     message: &'a Message,
+    source: Option<&'a str>,
 }
 
 /// A link that the packet in this row told of, and when it was heard.
@@ -101,14 +103,19 @@ impl<'a> Histories<'a> {
     pub(in crate::storage) fn of(packets: &[PacketRow<'a>]) -> Self {
         let mut all = Self::default();
         for &PacketRow { row: packet, report } in packets {
-            let Report { patch, links, .. } = report;
+            let Report { patch, links, terms, .. } = report;
+            if terms.map_only {
+                continue;
+            }
             let node = &patch.node;
+            let source = terms.source.as_deref();
             let position = patch.position.as_ref();
-            all.positions.extend(position.map(|position| PositionRow { packet, node, position }));
+            let row = |position| PositionRow { packet, node, position, source };
+            all.positions.extend(position.map(row));
             let readings = patch.telemetry.as_ref();
             all.readings.extend(readings.map(|readings| ReadingsRow { packet, node, readings }));
             let message = patch.message.as_deref();
-            all.messages.extend(message.map(|message| MessageRow { packet, message }));
+            all.messages.extend(message.map(|message| MessageRow { packet, message, source }));
             let heard = patch.heard;
             all.links.extend(links.iter().map(|link| ObservedRow { packet, heard, link }));
         }
@@ -119,10 +126,10 @@ impl<'a> Histories<'a> {
 impl Row for PacketRow<'_> {
     const TABLE: &'static str = "packets";
     const COLUMNS: &'static str = "id, network, sender, packet_id, received_at, port, channel, \
-        addressee, payload";
+        addressee, payload, ok_to_mqtt, source";
 
     fn put(&self, values: &mut impl Values) -> Result<(), Unbindable> {
-        let Report { packet, reception, .. } = self.report;
+        let Report { packet, reception, terms, .. } = self.report;
         values.integer(self.row)?;
         values.text(packet.key.network.name())?;
         values.text(packet.key.sender.to_string())?;
@@ -131,7 +138,13 @@ impl Row for PacketRow<'_> {
         values.integer(i64::from(packet.port))?;
         values.optional_text(packet.channel.as_deref())?;
         values.optional_text(packet.to.as_ref().map(NodeId::to_string))?;
-        values.bytes(&packet.payload)
+        values.bytes(&packet.payload)?;
+        values.integer(match terms.ok_to_mqtt {
+            OkToMqtt::Yes => Some(1),
+            OkToMqtt::No => Some(0),
+            OkToMqtt::Absent => None,
+        })?;
+        values.optional_text(terms.source.as_deref())
     }
 }
 
@@ -155,13 +168,15 @@ impl Row for ReceptionRow<'_> {
 impl Row for PositionRow<'_> {
     const TABLE: &'static str = "positions";
     const COLUMNS: &'static str = "packet, node, time, heard, own_clock, latitude_e7, \
-        longitude_e7, altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view, precision_bits";
+        longitude_e7, altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view, precision_bits, \
+        source";
 
     fn put(&self, values: &mut impl Values) -> Result<(), Unbindable> {
-        let Self { packet, node, position } = self;
+        let Self { packet, node, position, source } = self;
         values.integer(*packet)?;
         values.text(node.to_string())?;
-        put_position(values, Some(position))
+        put_position(values, Some(position))?;
+        values.optional_text(*source)
     }
 }
 
@@ -185,10 +200,10 @@ impl Row for MessageRow<'_> {
     const TABLE: &'static str = "messages";
     const COLUMNS: &'static str = "packet, network, packet_id, sender, channel, text, time, \
         waypoint_id, waypoint_latitude_e7, waypoint_longitude_e7, waypoint_description, \
-        waypoint_icon, waypoint_expires";
+        waypoint_icon, waypoint_expires, source";
 
     fn put(&self, values: &mut impl Values) -> Result<(), Unbindable> {
-        let Self { packet, message } = self;
+        let Self { packet, message, source } = self;
         values.integer(*packet)?;
         values.text(message.network.name())?;
         values.integer(message.packet_id.cast_signed())?;
@@ -202,7 +217,8 @@ impl Row for MessageRow<'_> {
         values.integer(waypoint.map(|waypoint| i64::from(waypoint.place.longitude_e7())))?;
         values.optional_text(waypoint.map(|waypoint| &*waypoint.description))?;
         values.integer(waypoint.and_then(|waypoint| waypoint.icon).map(i64::from))?;
-        values.integer(waypoint.and_then(|waypoint| waypoint.expires).map(Timestamp::as_millis))
+        values.integer(waypoint.and_then(|waypoint| waypoint.expires).map(Timestamp::as_millis))?;
+        values.optional_text(*source)
     }
 }
 

@@ -214,7 +214,7 @@ async fn write(
 pub(super) mod tests {
     use super::*;
     use crate::{
-        domain::{Network, PacketKey, Patch, Reception, Timestamp},
+        domain::{Network, PacketKey, Patch, Reception, Terms, Timestamp},
         storage::Store as _,
     };
 
@@ -240,6 +240,7 @@ pub(super) mod tests {
             },
             patch: Patch::heard(node, Network::Meshtastic, arrived),
             links: Vec::new(),
+            terms: Terms::default(),
         }
     }
 

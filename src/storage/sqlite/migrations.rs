@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[File] = &[
     (4, "continuation", include_str!("../../../migrations/sqlite/0004_continuation.sql")),
     (5, "retention", include_str!("../../../migrations/sqlite/0005_retention.sql")),
     (6, "quarantine", include_str!("../../../migrations/sqlite/0006_quarantine.sql")),
+    (7, "policy", include_str!("../../../migrations/sqlite/0007_policy.sql")),
     (9, "access", include_str!("../../../migrations/sqlite/0009_access.sql")),
 ];
 

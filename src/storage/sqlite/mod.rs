@@ -14,6 +14,7 @@ mod reading;
 mod recent;
 mod retention;
 mod sizes;
+mod withhold;
 mod within;
 
 use std::{
@@ -37,7 +38,12 @@ use sqlx::{
 };
 
 use self::recent::Recent;
-pub(super) use self::{access::beside_a_server, backup::back_up, check::check_up};
+pub(super) use self::{
+    access::beside_a_server,
+    backup::back_up,
+    check::check_up,
+    withhold::{ask_to_forget, ask_to_let_in},
+};
 use super::{
     AccessStore, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store,
     StoreError, Swept, TelemetryRow, Total, Visit, Window,
@@ -340,6 +346,12 @@ fn lock(path: &Path) -> Result<File, StoreError> {
             Err(refuse(format!("{} cannot be locked: {error}", beside.display())))
         }
     }
+}
+
+/// Whether another process works on the database at `path`.
+pub(super) fn is_in_use(path: &Path) -> bool {
+    let lock = File::options().write(true).open(beside(&real(path), ".lock"));
+    lock.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// A file beside another one, with more to its name.

@@ -65,7 +65,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Network, NodeId, Packet, PacketKey, Patch, Reception, Timestamp};
+    use crate::domain::{Network, NodeId, Packet, PacketKey, Patch, Reception, Terms, Timestamp};
 
     fn report(id: u64, payload_bytes: usize) -> Report {
         let node = NodeId::Radio(1);
@@ -89,6 +89,7 @@ mod tests {
             },
             patch: Patch::heard(node, Network::Meshtastic, arrived),
             links: Vec::new(),
+            terms: Terms::default(),
         }
     }
 

@@ -69,7 +69,8 @@ pub(super) async fn heard_since(
     const SQL: &str = concat!(
         "SELECT json_array(",
         node_columns!(),
-        ") FROM nodes WHERE last_heard >= ?1 ORDER BY last_heard, id"
+        ") FROM nodes WHERE last_heard >= ?1 AND id NOT IN (SELECT node FROM kept_out) \
+          ORDER BY last_heard, id"
     );
     let rows: Vec<String> =
         sqlx::query_scalar(SQL).bind(since.as_millis()).fetch_all(source).await.map_err(failed)?;

@@ -76,6 +76,23 @@ impl Recent {
         }
     }
 
+    /// Forgets the packets of a node, which are about to be removed.
+    pub(super) fn forget_sender(&mut self, node: &NodeId) {
+        for generation in [&mut self.young, &mut self.old] {
+            generation.packets.retain(|key, _| key.sender != *node);
+        }
+    }
+
+    /// Forgets who handed in the copies of a gateway that is not told of any more: it is read again.
+    pub(super) fn forget_gateway(&mut self, node: &NodeId) {
+        let is_in = |stored: &Stored| stored.gateways.contains(node);
+        let known = [&self.young, &self.old].into_iter();
+        if known.flat_map(|generation| generation.packets.values()).any(is_in) {
+            let latest = self.unknown_until.max(self.young.latest).max(self.old.latest);
+            *self = Self::new(self.generation, latest);
+        }
+    }
+
     /// What is remembered of this packet.
     pub(super) fn of(&self, key: &PacketKey) -> impl Iterator<Item = &Stored> {
         [&self.young, &self.old].into_iter().filter_map(|generation| generation.packets.get(key))

@@ -61,7 +61,7 @@ mod tests {
         let fill = "INSERT INTO positions \
             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 59) \
             SELECT i, '!00000001', i / 3, i / 3, 1, iif(i % 5 = 0, 5, 50), 5, \
-                NULL, NULL, NULL, NULL, NULL FROM n";
+                NULL, NULL, NULL, NULL, NULL, NULL FROM n";
         sqlx::query(fill).execute(&store.writer).await.unwrap();
         let bounds = Bounds::new(1e-6, 0.0, 1e-6, 0.0).unwrap();
         let expected: Vec<_> =

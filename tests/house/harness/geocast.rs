@@ -123,6 +123,15 @@ impl Geocast {
         request.send().await.unwrap().json().await.unwrap()
     }
 
+    /// A DELETE request with these headers: the status.
+    pub(crate) async fn delete(&self, path: &str, headers: &[(&str, &str)]) -> u16 {
+        let url = format!("http://{}{path}", self.address);
+        let request = self.client.delete(url).timeout(DEADLINE);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.unwrap().status().as_u16()
+    }
+
     /// The value of a metric, by its name and labels as written.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         self.metric_if_any(name).await.unwrap_or_else(|text| panic!("no metric {name} in\n{text}"))

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use prometheus_client::registry::Registry;
-use tokio::task::JoinHandle;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{PULSE, network::Network};
 use crate::{
-    domain::{Clock, Continuation, Filed, Message, Position, Report, Timestamp, World},
+    domain::{
+        Clock, Continuation, Filed, Message, NodeId, Position, Report, Timestamp, World,
+        policy::{Left, Policy},
+    },
     http::{self, AccessSettings, Limits, PageSettings, Parts, law},
     storage::{
-        Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store, StoreError,
-        Swept, TelemetryRow, Total, Visit, Window,
+        Erasure, Hearing, HistoryQuery, Keep, KeptOutRow, LinkRow, Loaded, Page, PlaceQuery,
+        Reapplied, Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window, Withhold,
     },
 };
 
@@ -39,6 +42,7 @@ impl Server {
             pulse: PULSE,
             limits: Limits::default(),
             access: AccessSettings { public: true, ..AccessSettings::default() },
+            removals: mpsc::channel(1).0,
         };
         let stop = CancellationToken::new();
         let serving = http::serve(network.listen(), parts, stop.clone().cancelled_owned());
@@ -66,6 +70,46 @@ impl Server {
 
 /// A database that nobody asks.
 struct NoStore;
+
+#[async_trait]
+impl Withhold for NoStore {
+    async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn kept_out_changes(&self) -> Result<i64, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn keep_out(&self, _: &NodeId, _: Left) -> Result<(), StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn let_in(&self, _: &NodeId) -> Result<bool, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn erase(&self, _: &NodeId, _: Erasure, _: u32) -> Result<Option<Erasure>, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn policy_applied(&self) -> Result<Option<u64>, StoreError> {
+        unimplemented!("nothing is stored")
+    }
+
+    async fn set_policy_applied(&self, _: u64) -> Result<(), StoreError> {
+        unimplemented!("nothing is stored")
+    }
+
+    async fn reapply(
+        &self,
+        _: &Policy,
+        _: Reapplied,
+        _: u32,
+    ) -> Result<Option<Reapplied>, StoreError> {
+        unimplemented!("nothing is stored")
+    }
+}
 
 #[async_trait]
 impl Store for NoStore {

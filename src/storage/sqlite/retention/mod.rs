@@ -290,7 +290,7 @@ mod tests {
         let store = SqliteStore::in_memory(Duration::MAX).await.unwrap();
         let fill = "INSERT INTO positions \
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
-            SELECT i, '!00000001', i, i, 1, 0, 0, NULL, NULL, NULL, NULL, NULL FROM n";
+            SELECT i, '!00000001', i, i, 1, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL FROM n";
         sqlx::query(fill).execute(&store.writer).await.unwrap();
         store
     }

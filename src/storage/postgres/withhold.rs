@@ -1,0 +1,376 @@
+//! What is not to be stored any more.
+
+use async_trait::async_trait;
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
+
+use super::{PostgresStore, connection::failed, give_back, insert::insert, read::node_as_json};
+use crate::{
+    domain::{
+        NodeId,
+        policy::{KeptOut, Left, Policy, RowVerdict},
+    },
+    storage::{
+        Erasure, KeptOutRow, Reapplied, StoreError, Withhold,
+        sql::{
+            columns::Columns,
+            nodes::{self, NodeRow, node_columns},
+            withhold::{self as said, State, judged_columns},
+        },
+    },
+};
+
+/// Milliseconds whose packets are looked through at once for what is said of a node: a day.
+const SPAN: i64 = 86_400_000;
+
+/// Runs work on a connection of the pool.
+macro_rules! with_connection {
+    ($store:ident, $connection:ident => $work:expr) => {{
+        let mut connection = $store.connection().await?;
+        let $connection = &mut *connection;
+        let outcome = $store.server.within($work).await;
+        give_back(connection, outcome).await
+    }};
+}
+
+#[async_trait]
+impl Withhold for PostgresStore {
+    async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
+        with_connection!(self, connection => kept_out(connection))
+    }
+
+    async fn kept_out_changes(&self) -> Result<i64, StoreError> {
+        with_connection!(self, connection => async {
+            sqlx::query_scalar(said::CHANGES).fetch_one(connection).await.map_err(failed)
+        })
+    }
+
+    async fn keep_out(&self, node: &NodeId, left: Left) -> Result<(), StoreError> {
+        with_connection!(self, connection => async {
+            let mut transaction = begin(connection).await?;
+            note_out(&mut transaction, node, left).await?;
+            transaction.commit().await.map_err(failed)
+        })
+    }
+
+    async fn let_in(&self, node: &NodeId) -> Result<bool, StoreError> {
+        with_connection!(self, connection => async {
+            let mut transaction = begin(connection).await?;
+            let gone = sqlx::query(said::LET_IN).bind(node.to_string());
+            let gone = gone.execute(&mut *transaction).await.map_err(failed)?;
+            sqlx::query(said::CHANGED).execute(&mut *transaction).await.map_err(failed)?;
+            transaction.commit().await.map_err(failed)?;
+            Ok(gone.rows_affected() > 0)
+        })
+    }
+
+    async fn erase(
+        &self,
+        node: &NodeId,
+        from: Erasure,
+        rows: u32,
+    ) -> Result<Option<Erasure>, StoreError> {
+        with_connection!(self, connection => async {
+            match from {
+                Erasure::Own => own(connection, node, rows).await,
+                Erasure::Mentions(after) => mentions(connection, node, after).await,
+            }
+        })
+    }
+
+    async fn policy_applied(&self) -> Result<Option<u64>, StoreError> {
+        let applied: Option<i64> = with_connection!(self, connection => async {
+            sqlx::query_scalar(said::APPLIED).fetch_one(connection).await.map_err(failed)
+        })?;
+        Ok(applied.map(i64::cast_unsigned))
+    }
+
+    async fn set_policy_applied(&self, fingerprint: u64) -> Result<(), StoreError> {
+        with_connection!(self, connection => async {
+            let note = sqlx::query(said::SET_APPLIED).bind(fingerprint.cast_signed());
+            note.execute(connection).await.map(drop).map_err(failed)
+        })
+    }
+
+    async fn reapply(
+        &self,
+        policy: &Policy,
+        from: Reapplied,
+        rows: u32,
+    ) -> Result<Option<Reapplied>, StoreError> {
+        with_connection!(self, connection => async {
+            let kept_out = kept_out(connection).await?;
+            let kept_out = kept_out.into_iter().map(|row| (row.node, row.left)).collect();
+            let mut transaction = begin(connection).await?;
+            let rows = i64::from(rows);
+            let next = match from {
+                Reapplied::Nodes(after) => {
+                    states(&mut transaction, policy, &kept_out, after, rows).await?
+                }
+                Reapplied::Packets(sender, id, received) => {
+                    packets(&mut transaction, policy, (sender, id, received), rows).await?
+                }
+                Reapplied::Positions(time, packet) => {
+                    positions(&mut transaction, policy, (time, packet), rows).await?
+                }
+                Reapplied::Messages => {
+                    messages(&mut transaction, policy).await?;
+                    None
+                }
+            };
+            transaction.commit().await.map_err(failed)?;
+            Ok(next)
+        })
+    }
+}
+
+async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, StoreError> {
+    connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)
+}
+
+async fn kept_out(connection: &mut PgConnection) -> Result<Vec<KeptOutRow>, StoreError> {
+    let rows = sqlx::query(said::KEPT_OUT).fetch_all(connection).await.map_err(failed)?;
+    rows.iter().map(said::kept_out).collect()
+}
+
+async fn note_out(
+    connection: &mut PgConnection,
+    node: &NodeId,
+    left: Left,
+) -> Result<(), StoreError> {
+    let id = node.to_string();
+    sqlx::query(said::KEEP_OUT)
+        .bind(&id)
+        .bind(left.why.name())
+        .bind(left.since.as_millis())
+        .bind(!left.why.erases())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if left.why.erases() {
+        let gone = sqlx::query(said::STATE_GOES).bind(&id);
+        gone.execute(&mut *connection).await.map_err(failed)?;
+    }
+    sqlx::query(said::CHANGED).execute(connection).await.map(drop).map_err(failed)
+}
+
+async fn own(
+    connection: &mut PgConnection,
+    node: &NodeId,
+    rows: u32,
+) -> Result<Option<Erasure>, StoreError> {
+    const FIRST: &str = "SELECT coalesce(min(received_at), 0) FROM packets";
+    let id = node.to_string();
+    let mut transaction = begin(connection).await?;
+    let mut removed = 0;
+    for (_, sql) in said::OWN {
+        let gone = sqlx::query(sql).bind(&id).bind(i64::from(rows)).execute(&mut *transaction);
+        removed += gone.await.map_err(failed)?.rows_affected();
+    }
+    for sql in [said::STATE_GOES, said::QUARANTINED] {
+        let gone = sqlx::query(sql).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
+        removed += gone.rows_affected();
+    }
+    transaction.commit().await.map_err(failed)?;
+    if removed > 0 {
+        return Ok(Some(Erasure::Own));
+    }
+    let first = sqlx::query_scalar(FIRST).fetch_one(connection).await.map_err(failed)?;
+    Ok(Some(Erasure::Mentions(first)))
+}
+
+/// Others' packets that went by the node, or to it, and others that hear it.
+async fn mentions(
+    connection: &mut PgConnection,
+    node: &NodeId,
+    from: i64,
+) -> Result<Option<Erasure>, StoreError> {
+    // Two gateways that are not told of are one.
+    const TWICE: &str = "DELETE FROM receptions WHERE received_at >= $1 AND received_at < $2 \
+        AND gateway = $3 AND EXISTS (SELECT 1 FROM receptions AS other \
+            WHERE other.packet = receptions.packet AND other.gateway = $4 \
+                AND other.received_at = receptions.received_at)";
+    const GATEWAY: &str = "UPDATE receptions SET gateway = $4 \
+        WHERE received_at >= $1 AND received_at < $2 AND gateway = $3";
+    const ADDRESSEE: &str = "UPDATE packets SET addressee = NULL, payload = ''::bytea \
+        WHERE received_at >= $1 AND received_at < $2 AND addressee = $3";
+    const LAST: &str = "SELECT coalesce(max(received_at), 0) FROM packets";
+    let id = node.to_string();
+    let until = from.saturating_add(SPAN);
+    let mut transaction = begin(connection).await?;
+    for sql in [TWICE, GATEWAY] {
+        let query = sqlx::query(sql).bind(from).bind(until).bind(&id).bind(said::NOBODY);
+        query.execute(&mut *transaction).await.map_err(failed)?;
+    }
+    let query = sqlx::query(ADDRESSEE).bind(from).bind(until).bind(&id);
+    query.execute(&mut *transaction).await.map_err(failed)?;
+    let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *transaction).await.map_err(failed)?;
+    if until <= last {
+        transaction.commit().await.map_err(failed)?;
+        return Ok(Some(Erasure::Mentions(until)));
+    }
+    neighbours(&mut transaction, node).await?;
+    let erased = sqlx::query("UPDATE kept_out SET erased = true WHERE node = $1").bind(&id);
+    erased.execute(&mut *transaction).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(None)
+}
+
+/// Takes a node out of the lists of those that hear it.
+async fn neighbours(connection: &mut PgConnection, node: &NodeId) -> Result<(), StoreError> {
+    const HEARING: &str =
+        concat!("SELECT ", node_as_json!(), " FROM nodes WHERE strpos(links, $1) > 0 FOR UPDATE");
+    let named = serde_json::to_string(&node.to_string()).unwrap_or_default();
+    let hearing = sqlx::query_scalar::<_, String>(HEARING).bind(named);
+    let hearing = hearing.fetch_all(&mut *connection).await.map_err(failed)?;
+    let mut changed = Vec::new();
+    for row in &hearing {
+        let mut one = nodes::from_json(row)?;
+        one.links = one.links.map(|links| said::without(&links, |id| id == node));
+        changed.push(NodeRow(one));
+    }
+    insert(connection, &changed).await.map_err(failed)
+}
+
+async fn states(
+    connection: &mut PgConnection,
+    policy: &Policy,
+    kept_out: &KeptOut,
+    after: String,
+    rows: i64,
+) -> Result<Option<Reapplied>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        node_as_json!(),
+        " FROM nodes WHERE id > $1 ORDER BY id LIMIT $2 FOR UPDATE"
+    );
+    let page = sqlx::query_scalar::<_, String>(SQL).bind(after).bind(rows);
+    let page = page.fetch_all(&mut *connection).await.map_err(failed)?;
+    let mut next = Reapplied::Packets(String::new(), i64::MIN, i64::MIN);
+    let mut changed = Vec::new();
+    for row in &page {
+        let node = nodes::from_json(row)?;
+        let (id, since) = (node.id.clone(), node.info_stamp.heard.max(node.status.last_heard));
+        next = Reapplied::Nodes(id.to_string());
+        match said::state(&node, policy, kept_out) {
+            State::Stays => {}
+            State::Becomes(node) => changed.push(NodeRow(*node)),
+            State::Goes => {
+                let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
+                gone.execute(&mut *connection).await.map_err(failed)?;
+                for (_, sql) in said::OWN {
+                    let gone = sqlx::query(sql).bind(id.to_string()).bind(i64::MAX);
+                    gone.execute(&mut *connection).await.map_err(failed)?;
+                }
+            }
+            State::Leaves(why) => note_out(connection, &id, Left { why, since }).await?,
+        }
+    }
+    insert(connection, &changed).await.map_err(failed)?;
+    Ok(Some(next))
+}
+
+async fn packets(
+    connection: &mut PgConnection,
+    policy: &Policy,
+    (sender, packet_id, received): (String, i64, i64),
+    rows: i64,
+) -> Result<Option<Reapplied>, StoreError> {
+    const SQL: &str = "\
+        SELECT id, packet_id, received_at, sender, port, channel, ok_to_mqtt, source, sender \
+        FROM packets WHERE (sender, packet_id, received_at) > ($1, $2, $3) \
+        ORDER BY sender, packet_id, received_at LIMIT $4";
+    let page = sqlx::query(SQL).bind(sender).bind(packet_id).bind(received).bind(rows);
+    let page = page.fetch_all(&mut *connection).await.map_err(failed)?;
+    let mut next = Reapplied::Positions(i64::MIN, i64::MIN);
+    let (mut gone, mut senders) = (Vec::<i64>::new(), Vec::<String>::new());
+    for row in &page {
+        let mut columns = Columns::of(row);
+        let (packet, id, received) = (columns.integer()?, columns.integer()?, columns.integer()?);
+        let stays = said::packet_stays(&mut columns, policy)?;
+        let sender = columns.text()?.into_string();
+        if !stays {
+            gone.push(packet);
+            senders.push(sender.clone());
+        }
+        next = Reapplied::Packets(sender, id, received);
+    }
+    if gone.is_empty() {
+        return Ok(Some(next));
+    }
+    senders.dedup();
+    for sql in [
+        "DELETE FROM positions WHERE packet = ANY($1) AND node = ANY($2)",
+        "DELETE FROM telemetry WHERE packet = ANY($1) AND node = ANY($2)",
+        "DELETE FROM messages WHERE packet = ANY($1) AND sender = ANY($2)",
+        // A traced route tells of others, too.
+        "DELETE FROM links WHERE packet = ANY($1) AND cardinality($2::text[]) > 0",
+        "DELETE FROM receptions WHERE packet = ANY($1) AND cardinality($2::text[]) > 0",
+        "DELETE FROM packets WHERE id = ANY($1) AND sender = ANY($2)",
+    ] {
+        let removed = sqlx::query(sql).bind(&gone).bind(&senders);
+        removed.execute(&mut *connection).await.map_err(failed)?;
+    }
+    Ok(Some(next))
+}
+
+async fn positions(
+    connection: &mut PgConnection,
+    policy: &Policy,
+    (time, packet): (i64, i64),
+    rows: i64,
+) -> Result<Option<Reapplied>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        judged_columns!(),
+        " FROM positions WHERE (time, packet) > ($1, $2) ORDER BY time, packet LIMIT $3"
+    );
+    let page = sqlx::query(SQL).bind(time).bind(packet).bind(rows);
+    let page = page.fetch_all(&mut *connection).await.map_err(failed)?;
+    let mut next = Reapplied::Messages;
+    for row in &page {
+        let said::Judged { packet, node, position, verdict } = said::judged(row, policy)?;
+        let (node, time) = (node.to_string(), position.stamp.time.as_millis());
+        next = Reapplied::Positions(time, packet);
+        let change = match verdict {
+            RowVerdict::Stays => continue,
+            RowVerdict::Becomes(told) => sqlx::query(said::COARSEN)
+                .bind(told.place.latitude_e7())
+                .bind(told.place.longitude_e7())
+                .bind(told.altitude_m)
+                .bind(told.ground_speed_kmh)
+                .bind(told.ground_track_deg)
+                .bind(told.sats_in_view.map(i64::from))
+                .bind(told.precision_bits.map(i16::from)),
+            RowVerdict::Goes => sqlx::query(said::POSITION_GOES),
+        };
+        let change = change.bind(packet).bind(time).bind(&node);
+        change.execute(&mut *connection).await.map_err(failed)?;
+        let empty: &[u8] = &[];
+        let bytes = sqlx::query(said::BYTES_GO).bind(node).bind(packet).bind(empty);
+        bytes.execute(&mut *connection).await.map_err(failed)?;
+    }
+    Ok(Some(next))
+}
+
+async fn messages(connection: &mut PgConnection, policy: &Policy) -> Result<(), StoreError> {
+    const ALLOWED: &str = "DELETE FROM links WHERE NOT (from_node = ANY($1) AND to_node = ANY($1))";
+    const BLOCKED: &str = "DELETE FROM links WHERE from_node = ANY($1) OR to_node = ANY($1)";
+    for name in policy.without_texts() {
+        let removed = match name {
+            Some(name) => sqlx::query(said::MESSAGES_OF).bind(name.to_owned()),
+            None => sqlx::query(said::MESSAGES_OF_OTHERS),
+        };
+        removed.execute(&mut *connection).await.map_err(failed)?;
+    }
+    let marked = sqlx::query(said::MARKED).fetch_all(&mut *connection).await.map_err(failed)?;
+    for (packet, time, sender) in said::marked(&marked, policy)? {
+        let removed = sqlx::query(said::MESSAGE_GOES).bind(packet).bind(time).bind(sender);
+        removed.execute(&mut *connection).await.map_err(failed)?;
+    }
+    for (nodes, is_allowed) in policy.lists() {
+        let sql = if is_allowed { ALLOWED } else { BLOCKED };
+        let nodes: Vec<_> = nodes.iter().map(NodeId::to_string).collect();
+        sqlx::query(sql).bind(nodes).execute(&mut *connection).await.map_err(failed)?;
+    }
+    Ok(())
+}

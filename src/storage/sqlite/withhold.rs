@@ -1,0 +1,486 @@
+//! What is not to be stored any more.
+
+use std::{path::Path, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteRow},
+};
+use tokio::time::{sleep, timeout};
+
+use super::{PATIENCE, SqliteStore, failed, insert::insert};
+use crate::{
+    domain::{
+        NodeId,
+        policy::{KeptOut, Left, Policy, RowVerdict},
+    },
+    storage::{
+        Erasure, KeptOutRow, Reapplied, StoreError, Withhold,
+        sql::{
+            columns::Columns,
+            nodes::{self, NodeRow, node_columns},
+            withhold::{self as said, State, judged_columns},
+        },
+    },
+};
+
+/// Rows of packets that are looked through at once for what is said of a node.
+const SPAN: i64 = 100_000;
+
+/// Takes rows off the tally of a table.
+fn taken_off(table: &str) -> String {
+    format!("UPDATE tallies SET {table} = {table} - ?1")
+}
+
+#[async_trait]
+impl Withhold for SqliteStore {
+    async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
+        let rows = sqlx::query(said::KEPT_OUT).fetch_all(&self.readers).await.map_err(failed)?;
+        rows.iter().map(said::kept_out).collect()
+    }
+
+    async fn kept_out_changes(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar(said::CHANGES).fetch_one(&self.readers).await.map_err(failed)
+    }
+
+    async fn keep_out(&self, node: &NodeId, left: Left) -> Result<(), StoreError> {
+        let mut journal = self.journal.lock().await;
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let outcome = keep_out(&mut connection, node, left).await;
+        journal.nodes.remove(node);
+        if left.why.erases() {
+            journal.recent.forget_sender(node);
+        }
+        self.give_back(connection, outcome).await.map_err(failed)
+    }
+
+    async fn let_in(&self, node: &NodeId) -> Result<bool, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let outcome = let_in(&mut connection, node).await;
+        self.give_back(connection, outcome).await.map_err(failed)
+    }
+
+    async fn erase(
+        &self,
+        node: &NodeId,
+        from: Erasure,
+        rows: u32,
+    ) -> Result<Option<Erasure>, StoreError> {
+        let mut journal = self.journal.lock().await;
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let outcome = match from {
+            Erasure::Own => {
+                journal.recent.forget_sender(node);
+                journal.nodes.remove(node);
+                own(&mut connection, node, rows).await
+            }
+            Erasure::Mentions(after) => {
+                journal.nodes.clear();
+                journal.recent.forget_gateway(node);
+                mentions(&mut connection, node, after).await
+            }
+        };
+        self.give_back(connection, outcome).await
+    }
+
+    async fn policy_applied(&self) -> Result<Option<u64>, StoreError> {
+        let applied: Option<i64> =
+            sqlx::query_scalar(said::APPLIED).fetch_one(&self.readers).await.map_err(failed)?;
+        Ok(applied.map(i64::cast_unsigned))
+    }
+
+    async fn set_policy_applied(&self, fingerprint: u64) -> Result<(), StoreError> {
+        let note = sqlx::query(said::SET_APPLIED).bind(fingerprint.cast_signed());
+        note.execute(&self.writer).await.map(drop).map_err(failed)
+    }
+
+    async fn reapply(
+        &self,
+        policy: &Policy,
+        from: Reapplied,
+        rows: u32,
+    ) -> Result<Option<Reapplied>, StoreError> {
+        let kept_out = self.kept_out().await?.into_iter().map(|row| (row.node, row.left)).collect();
+        let mut journal = self.journal.lock().await;
+        journal.nodes.clear();
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let outcome = reapply(&mut connection, policy, &kept_out, from, rows).await;
+        self.give_back(connection, outcome).await
+    }
+}
+
+/// How long the server that works on a file may take to erase a node.
+const ERASED_WITHIN: Duration = Duration::from_mins(5);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// Asks the server that works on this file to forget a node, and waits until it has.
+pub(in crate::storage) async fn ask_to_forget(
+    path: &Path,
+    node: &NodeId,
+    left: Left,
+) -> Result<(), StoreError> {
+    const ERASED: &str = "SELECT erased FROM kept_out WHERE node = ?1";
+    let mut connection = beside_the_server(path).await?;
+    keep_out(&mut connection, node, left).await.map_err(failed)?;
+    let erased = async {
+        loop {
+            let erased: Option<i64> = sqlx::query_scalar(ERASED)
+                .bind(node.to_string())
+                .fetch_optional(&mut connection)
+                .await
+                .map_err(failed)?;
+            if erased == Some(1) {
+                return Ok(());
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+    };
+    timeout(ERASED_WITHIN, erased).await.unwrap_or_else(|_elapsed| {
+        Err(StoreError::Unavailable("the server that uses it has not removed the node".to_owned()))
+    })
+}
+
+/// Says to the server that works on this file that a node may come in again.
+pub(in crate::storage) async fn ask_to_let_in(
+    path: &Path,
+    node: &NodeId,
+) -> Result<bool, StoreError> {
+    let mut connection = beside_the_server(path).await?;
+    let_in(&mut connection, node).await.map_err(failed)
+}
+
+/// A connection that writes only who is kept out: the server looks for that, and for nothing else.
+async fn beside_the_server(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(PATIENCE);
+    options.disable_statement_logging().connect().await.map_err(failed)
+}
+
+async fn keep_out(
+    connection: &mut SqliteConnection,
+    node: &NodeId,
+    left: Left,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    note_out(&mut transaction, node, left).await?;
+    transaction.commit().await
+}
+
+async fn note_out(
+    connection: &mut SqliteConnection,
+    node: &NodeId,
+    left: Left,
+) -> Result<(), sqlx::Error> {
+    let id = node.to_string();
+    sqlx::query(said::KEEP_OUT)
+        .bind(&id)
+        .bind(left.why.name())
+        .bind(left.since.as_millis())
+        .bind(!left.why.erases())
+        .execute(&mut *connection)
+        .await?;
+    if left.why.erases() {
+        sqlx::query(said::STATE_GOES).bind(&id).execute(&mut *connection).await?;
+    }
+    sqlx::query(said::CHANGED).execute(connection).await.map(drop)
+}
+
+async fn let_in(connection: &mut SqliteConnection, node: &NodeId) -> Result<bool, sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let gone = sqlx::query(said::LET_IN).bind(node.to_string()).execute(&mut *transaction).await?;
+    sqlx::query(said::CHANGED).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(gone.rows_affected() > 0)
+}
+
+/// Removes rows, and takes them off the tally.
+async fn remove(
+    connection: &mut SqliteConnection,
+    table: &str,
+    rows: u64,
+) -> Result<(), sqlx::Error> {
+    if rows == 0 || table == "quarantine" {
+        return Ok(());
+    }
+    sqlx::query(AssertSqlSafe(taken_off(table)))
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn own(
+    connection: &mut SqliteConnection,
+    node: &NodeId,
+    rows: u32,
+) -> Result<Option<Erasure>, StoreError> {
+    let id = node.to_string();
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let mut removed = 0;
+    for (table, sql) in said::OWN {
+        let gone = sqlx::query(sql).bind(&id).bind(rows).execute(&mut *transaction).await;
+        let gone = gone.map_err(failed)?.rows_affected();
+        remove(&mut transaction, table, gone).await.map_err(failed)?;
+        removed += gone;
+    }
+    sqlx::query(said::STATE_GOES).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
+    let aside = sqlx::query(said::QUARANTINED).bind(&id).execute(&mut *transaction).await;
+    removed += aside.map_err(failed)?.rows_affected();
+    transaction.commit().await.map_err(failed)?;
+    Ok(Some(if removed > 0 { Erasure::Own } else { Erasure::Mentions(0) }))
+}
+
+/// Others' packets that went by the node, or to it, and others that hear it.
+async fn mentions(
+    connection: &mut SqliteConnection,
+    node: &NodeId,
+    after: i64,
+) -> Result<Option<Erasure>, StoreError> {
+    // Two gateways that are not told of are one.
+    const TWICE: &str = "DELETE FROM receptions WHERE packet > ?1 AND packet <= ?2 \
+        AND gateway = ?3 AND EXISTS (SELECT 1 FROM receptions AS other \
+            WHERE other.packet = receptions.packet AND other.gateway = ?4)";
+    const GATEWAY: &str = "UPDATE receptions SET gateway = ?4 \
+        WHERE packet > ?1 AND packet <= ?2 AND gateway = ?3";
+    const ADDRESSEE: &str = "UPDATE packets SET addressee = NULL, payload = x'' \
+        WHERE id > ?1 AND id <= ?2 AND addressee = ?3";
+    const LAST: &str = "SELECT last_row FROM tallies";
+    let id = node.to_string();
+    let until = after.saturating_add(SPAN);
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    for (at, sql) in [TWICE, GATEWAY, ADDRESSEE].into_iter().enumerate() {
+        let query = sqlx::query(sql).bind(after).bind(until).bind(&id);
+        let query = if at < 2 { query.bind(said::NOBODY) } else { query };
+        let gone = query.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
+        if at == 0 {
+            remove(&mut transaction, "receptions", gone).await.map_err(failed)?;
+        }
+    }
+    let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *transaction).await.map_err(failed)?;
+    if until < last {
+        transaction.commit().await.map_err(failed)?;
+        return Ok(Some(Erasure::Mentions(until)));
+    }
+    neighbours(&mut transaction, node).await?;
+    let erased = "UPDATE kept_out SET erased = 1 WHERE node = ?1";
+    sqlx::query(erased).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(None)
+}
+
+/// Takes a node out of the lists of those that hear it.
+async fn neighbours(connection: &mut SqliteConnection, node: &NodeId) -> Result<(), StoreError> {
+    const HEARING: &str =
+        concat!("SELECT json_array(", node_columns!(), ") FROM nodes WHERE instr(links, ?1) > 0");
+    let named = serde_json::to_string(&node.to_string()).unwrap_or_default();
+    let hearing: Vec<String> = sqlx::query_scalar(HEARING)
+        .bind(named)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let mut changed = Vec::new();
+    for row in &hearing {
+        let mut one = nodes::from_json(row)?;
+        one.links = one.links.map(|links| said::without(&links, |id| id == node));
+        changed.push(NodeRow(one));
+    }
+    insert(connection, &changed).await.map_err(failed)
+}
+
+async fn reapply(
+    connection: &mut SqliteConnection,
+    policy: &Policy,
+    kept_out: &KeptOut,
+    from: Reapplied,
+    rows: u32,
+) -> Result<Option<Reapplied>, StoreError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let next = match from {
+        Reapplied::Nodes(after) => states(&mut transaction, policy, kept_out, after, rows).await?,
+        Reapplied::Packets(_, _, after) => packets(&mut transaction, policy, after, rows).await?,
+        Reapplied::Positions(_, after) => positions(&mut transaction, policy, after, rows).await?,
+        Reapplied::Messages => {
+            messages(&mut transaction, policy).await?;
+            None
+        }
+    };
+    transaction.commit().await.map_err(failed)?;
+    Ok(next)
+}
+
+async fn states(
+    connection: &mut SqliteConnection,
+    policy: &Policy,
+    kept_out: &KeptOut,
+    after: String,
+    rows: u32,
+) -> Result<Option<Reapplied>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT json_array(",
+        node_columns!(),
+        ") FROM nodes WHERE id > ?1 ORDER BY id LIMIT ?2"
+    );
+    let page: Vec<String> = sqlx::query_scalar(SQL)
+        .bind(after)
+        .bind(rows)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let mut next = Reapplied::Packets(String::new(), 0, 0);
+    let mut changed = Vec::new();
+    for row in &page {
+        let node = nodes::from_json(row)?;
+        let (id, since) = (node.id.clone(), node.info_stamp.heard.max(node.status.last_heard));
+        next = Reapplied::Nodes(id.to_string());
+        match said::state(&node, policy, kept_out) {
+            State::Stays => {}
+            State::Becomes(node) => changed.push(NodeRow(*node)),
+            State::Goes => {
+                let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
+                gone.execute(&mut *connection).await.map_err(failed)?;
+                for (table, sql) in said::OWN {
+                    let gone = sqlx::query(sql).bind(id.to_string()).bind(i64::MAX);
+                    let gone = gone.execute(&mut *connection).await.map_err(failed)?;
+                    remove(connection, table, gone.rows_affected()).await.map_err(failed)?;
+                }
+            }
+            State::Leaves(why) => {
+                note_out(connection, &id, Left { why, since }).await.map_err(failed)?;
+            }
+        }
+    }
+    insert(connection, &changed).await.map_err(failed)?;
+    Ok(Some(next))
+}
+
+async fn packets(
+    connection: &mut SqliteConnection,
+    policy: &Policy,
+    after: i64,
+    rows: u32,
+) -> Result<Option<Reapplied>, StoreError> {
+    const SQL: &str = "SELECT id, sender, port, channel, ok_to_mqtt, source FROM packets \
+        WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let page = sqlx::query(SQL)
+        .bind(after)
+        .bind(rows)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let mut next = Reapplied::Positions(0, 0);
+    let mut gone: Vec<i64> = Vec::new();
+    for row in &page {
+        let mut columns = Columns::<SqliteRow>::of(row);
+        let packet = columns.integer()?;
+        next = Reapplied::Packets(String::new(), 0, packet);
+        if !said::packet_stays(&mut columns, policy)? {
+            gone.push(packet);
+        }
+    }
+    if gone.is_empty() {
+        return Ok(Some(next));
+    }
+    let gone = serde_json::to_string(&gone).unwrap_or_default();
+    for (table, column) in [
+        ("positions", "packet"),
+        ("telemetry", "packet"),
+        ("messages", "packet"),
+        ("links", "packet"),
+        ("receptions", "packet"),
+        ("packets", "id"),
+    ] {
+        let sql =
+            format!("DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?1))");
+        let removed = sqlx::query(AssertSqlSafe(sql)).bind(&gone).execute(&mut *connection).await;
+        let removed = removed.map_err(failed)?.rows_affected();
+        remove(connection, table, removed).await.map_err(failed)?;
+    }
+    Ok(Some(next))
+}
+
+async fn positions(
+    connection: &mut SqliteConnection,
+    policy: &Policy,
+    after: i64,
+    rows: u32,
+) -> Result<Option<Reapplied>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        judged_columns!(),
+        " FROM positions WHERE packet > ?1 ORDER BY packet LIMIT ?2"
+    );
+    let page = sqlx::query(SQL)
+        .bind(after)
+        .bind(rows)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let mut next = Reapplied::Messages;
+    let mut gone = 0;
+    for row in &page {
+        let said::Judged { packet, node, position, verdict } = said::judged(row, policy)?;
+        next = Reapplied::Positions(0, packet);
+        let (node, time) = (node.to_string(), position.stamp.time.as_millis());
+        match verdict {
+            RowVerdict::Stays => continue,
+            RowVerdict::Becomes(told) => {
+                sqlx::query(said::COARSEN)
+                    .bind(told.place.latitude_e7())
+                    .bind(told.place.longitude_e7())
+                    .bind(told.altitude_m)
+                    .bind(told.ground_speed_kmh)
+                    .bind(told.ground_track_deg)
+                    .bind(told.sats_in_view)
+                    .bind(told.precision_bits)
+                    .bind(packet)
+                    .bind(time)
+                    .bind(&node)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(failed)?;
+            }
+            RowVerdict::Goes => {
+                let removed = sqlx::query(said::POSITION_GOES).bind(packet).bind(time).bind(&node);
+                let removed = removed.execute(&mut *connection).await.map_err(failed)?;
+                gone += removed.rows_affected();
+            }
+        }
+        let empty: &[u8] = &[];
+        let bytes = sqlx::query(said::BYTES_GO).bind(node).bind(packet).bind(empty);
+        bytes.execute(&mut *connection).await.map_err(failed)?;
+    }
+    remove(connection, "positions", gone).await.map_err(failed)?;
+    Ok(Some(next))
+}
+
+async fn messages(connection: &mut SqliteConnection, policy: &Policy) -> Result<(), StoreError> {
+    const ALLOWED: &str = "DELETE FROM links \
+        WHERE from_node NOT IN (SELECT value FROM json_each(?1)) \
+            OR to_node NOT IN (SELECT value FROM json_each(?1))";
+    const BLOCKED: &str = "DELETE FROM links \
+        WHERE from_node IN (SELECT value FROM json_each(?1)) \
+            OR to_node IN (SELECT value FROM json_each(?1))";
+    let mut gone = 0;
+    for name in policy.without_texts() {
+        let removed = match name {
+            Some(name) => sqlx::query(said::MESSAGES_OF).bind(name.to_owned()),
+            None => sqlx::query(said::MESSAGES_OF_OTHERS),
+        };
+        gone += removed.execute(&mut *connection).await.map_err(failed)?.rows_affected();
+    }
+    let marked = sqlx::query(said::MARKED).fetch_all(&mut *connection).await.map_err(failed)?;
+    for (packet, time, sender) in said::marked(&marked, policy)? {
+        let removed = sqlx::query(said::MESSAGE_GOES).bind(packet).bind(time).bind(sender);
+        gone += removed.execute(&mut *connection).await.map_err(failed)?.rows_affected();
+    }
+    remove(connection, "messages", gone).await.map_err(failed)?;
+    for (nodes, is_allowed) in policy.lists() {
+        let sql = if is_allowed { ALLOWED } else { BLOCKED };
+        let nodes: Vec<_> = nodes.iter().map(NodeId::to_string).collect();
+        let nodes = serde_json::to_string(&nodes).unwrap_or_default();
+        let removed = sqlx::query(sql).bind(nodes).execute(&mut *connection).await;
+        let removed = removed.map_err(failed)?.rows_affected();
+        remove(connection, "links", removed).await.map_err(failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! What may be kept and shown, from the settings; and what is stored, held to it.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    config,
+    domain::{
+        NodeId, Place,
+        policy::{
+            HomeZone, KeptOut, Policy, PositionRate, Precision, Region, Rules, SourceRules,
+            Treatment,
+        },
+    },
+    ingest::MqttUrl,
+    storage::{Reapplied, Store},
+    warden,
+};
+
+/// Rows that are held to another policy in one step.
+const ROWS: u32 = 1000;
+
+/// The policy that the settings describe.
+pub(crate) fn policy(
+    general: &config::Policy,
+    sources: &[config::SourcePolicy],
+) -> anyhow::Result<Policy> {
+    let sources = sources.iter().map(source).collect::<anyhow::Result<_>>()?;
+    Ok(Policy { general: rules(general)?, sources })
+}
+
+fn source(source: &config::SourcePolicy) -> anyhow::Result<SourceRules> {
+    let broker = source.mqtt_url.as_ref().map(|url| MqttUrl::parse(url.expose().as_str()));
+    let broker = broker.transpose()?.map(|url| url.to_string());
+    let name = [broker.as_deref(), source.topic.as_deref()];
+    let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Ok(SourceRules {
+        name: name.into(),
+        broker: broker.map(Into::into),
+        topic: source.topic.as_deref().map(Into::into),
+        rules: rules(&source.policy)?,
+    })
+}
+
+fn rules(policy: &config::Policy) -> anyhow::Result<Rules> {
+    let treatment = |treatment| match treatment {
+        config::Treatment::Keep => Treatment::Keep,
+        config::Treatment::MapOnly => Treatment::MapOnly,
+        config::Treatment::Drop => Treatment::Drop,
+    };
+    let texts = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
+    let node = |id: &str| id.parse::<NodeId>().with_context(|| format!("{id} names no node"));
+    let nodes = |ids: &[String]| {
+        ids.iter().map(|id| node(id)).collect::<anyhow::Result<BTreeSet<NodeId>>>()
+    };
+    let place = |at: &config::Degrees| Place::from_degrees(at.latitude, at.longitude);
+    let home_zones = policy.home_zone.iter().map(|zone| {
+        anyhow::Ok(HomeZone {
+            middle: place(&zone.middle)?,
+            radius_m: zone.radius_m,
+            node: zone.node.as_deref().map(node).transpose().context("--home-zone")?,
+        })
+    });
+    let regions = policy.region.iter().map(|region| {
+        let corners = region.0.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        anyhow::Ok(Region::new(corners)?)
+    });
+    Ok(Rules {
+        ok_to_mqtt_yes: treatment(policy.ok_to_mqtt_yes),
+        ok_to_mqtt_no: treatment(policy.ok_to_mqtt_no),
+        ok_to_mqtt_absent: treatment(policy.ok_to_mqtt_absent),
+        texts: treatment(policy.text_messages),
+        precision: Precision {
+            finest: policy.finest_precision,
+            coarsest: policy.coarsest_precision,
+        },
+        opt_out_marks: texts(&policy.opt_out_mark),
+        opt_out_prefixes: texts(&policy.opt_out_prefix),
+        allow_nodes: nodes(&policy.allow_node).context("--allow-node")?,
+        block_nodes: nodes(&policy.block_node).context("--block-node")?,
+        channels: texts(&policy.only_channel),
+        ports: policy.only_port.iter().copied().collect(),
+        home_zones: home_zones.collect::<anyhow::Result<_>>()?,
+        regions: regions.collect::<anyhow::Result<_>>().context("--region")?,
+        position_rate: policy
+            .max_positions_per_node
+            .map(|rate| PositionRate::new(rate.count, rate.span)),
+    })
+}
+
+/// Holds what is stored to the policy, if it was held to another one, and erases what is left of
+/// nodes that are kept out. Nothing is shown before that. Says who is kept out.
+pub(crate) async fn hold_to(store: &dyn Store, policy: &Policy) -> anyhow::Result<KeptOut> {
+    let fingerprint = policy.fingerprint();
+    if store.policy_applied().await? != Some(fingerprint) {
+        info!("the policy is another one: what is stored is held to it");
+        let mut from = Some(Reapplied::default());
+        while let Some(step) = from {
+            from = store.reapply(policy, step, ROWS).await?;
+        }
+        store.set_policy_applied(fingerprint).await?;
+        info!("everything stored is held to the policy");
+    }
+    let kept_out = store.kept_out().await?;
+    for row in kept_out.iter().filter(|row| !row.erased) {
+        warden::erase(store, &row.node, &CancellationToken::new()).await?;
+    }
+    Ok(kept_out.into_iter().map(|row| (row.node, row.left)).collect())
+}
