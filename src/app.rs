@@ -28,7 +28,7 @@ use crate::{
     warden::Warden,
     wiring::{
         Settings, Source, access, certificates, database, hold_to, intake, keeper, limits,
-        listen_to, pulse, world, writer,
+        listen_to, pulse, tls, world, writer,
     },
 };
 
@@ -50,15 +50,16 @@ pub async fn serve(
     let settings = Settings::of(config)?;
     let mut stop = pin!(stop);
     let door = door(&settings)?;
+    let tls = tls(&settings.map).await?;
     let store = tokio::select! {
-        store = database(&settings, &door) => store?,
+        store = database(&settings, &door, tls.as_ref()) => store?,
         () = &mut stop => {
             info!("stopped");
             return Ok(());
         }
     };
     let mut rooms = Rooms::default();
-    let server = open(&mut rooms, settings, door, store, clock).await?;
+    let server = open(&mut rooms, settings, (door, tls), store, clock).await?;
     server.run_until(rooms, stop).await
 }
 
@@ -79,9 +80,10 @@ pub async fn demo(
         map: config.map,
     };
     let door = door(&settings)?;
-    let store = database(&settings, &door).await?;
+    let tls = tls(&settings.map).await?;
+    let store = database(&settings, &door, tls.as_ref()).await?;
     let mut rooms = Rooms::default();
-    let server = open(&mut rooms, settings, door, store, clock.clone()).await?;
+    let server = open(&mut rooms, settings, (door, tls), store, clock.clone()).await?;
     let broker = server.broker.context("the demonstration needs the embedded broker")?;
     let mesh = DemoSettings { broker, nodes: config.nodes.into(), seed: config.seed };
     rooms.open("demo", demo::run(mesh, clock, rooms.stop.child_token()));
@@ -146,7 +148,7 @@ fn door(settings: &Settings) -> anyhow::Result<Arc<TcpListener>> {
 async fn open(
     rooms: &mut Rooms,
     settings: Settings,
-    door: Arc<TcpListener>,
+    (door, tls): (Arc<TcpListener>, Option<Arc<http::Tls>>),
     store: Arc<dyn Store>,
     clock: Clock,
 ) -> anyhow::Result<Server> {
@@ -210,13 +212,15 @@ async fn open(
         limits: limits(&settings.map.limits),
         access,
         removals: removals_in,
+        tls,
     };
     let address = door.local_addr()?;
+    let scheme = if parts.tls.is_some() { "https" } else { "http" };
     let stop = rooms.stop.clone().cancelled_owned();
     rooms.open("http", async move {
         http::serve(door, parts, stop).await;
         Ok(())
     });
-    info!("listening on http://{address}");
+    info!("listening on {scheme}://{address}");
     Ok(Server { broker, store })
 }

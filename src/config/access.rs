@@ -1,8 +1,9 @@
 //! Who may see what.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Subcommand, ValueEnum, error::ErrorKind};
+use url::{Host, Url};
 
 use super::{Database, Secret, values};
 
@@ -43,6 +44,65 @@ pub struct Access {
     #[arg(long, value_name = "TOKEN", env = "GEOCAST_ADMIN_TOKEN", hide_env_values = true)]
     #[arg(value_parser = values::token)]
     pub admin_token: Option<Secret<String>>,
+
+    /// Whose signed tokens (JWT) are believed: the `iss` that they must have, to the letter.
+    #[arg(long, value_name = "URL", env = "GEOCAST_OIDC_ISSUER")]
+    pub oidc_issuer: Option<String>,
+
+    /// For whom they must be: an `aud` of theirs.
+    #[arg(long, value_name = "TEXT", env = "GEOCAST_OIDC_AUDIENCE")]
+    pub oidc_audience: Option<String>,
+
+    /// Where the keys are that they are signed with (JWKS): https://..., or a file.
+    #[arg(long, value_name = "URL|FILE", env = "GEOCAST_OIDC_JWKS")]
+    pub oidc_jwks: Option<String>,
+
+    /// The claim that names the role, or several: viewer, operator or administrator. Dots lead into
+    /// objects, as in realm_access.roles.
+    #[arg(long, value_name = "NAME", default_value = "roles", env = "GEOCAST_OIDC_ROLE_CLAIM")]
+    pub oidc_role_claim: String,
+
+    /// Serve over TLS with the certificate in this file (PEM), and those between it and its
+    /// authority. It is read again when it changes, and at SIGHUP.
+    #[arg(long, value_name = "FILE", env = "GEOCAST_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of --tls-cert (PEM).
+    #[arg(long, value_name = "FILE", env = "GEOCAST_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl Access {
+    /// Whether they go together.
+    pub(super) fn check(&self) -> Result<(), clap::Error> {
+        let oidc = [&self.oidc_issuer, &self.oidc_audience, &self.oidc_jwks];
+        let given = oidc.iter().filter(|setting| setting.is_some()).count();
+        let message = if self.tls_cert.is_some() != self.tls_key.is_some() {
+            "--tls-cert and --tls-key need each other"
+        } else if given != 0 && given != oidc.len() {
+            "--oidc-issuer, --oidc-audience and --oidc-jwks need each other"
+        } else if self.oidc_jwks.as_deref().is_some_and(|keys| !is_safe(keys)) {
+            "--oidc-jwks must be https://..., http://... on this machine, or a file"
+        } else {
+            return Ok(());
+        };
+        Err(super::Cli::command().error(ErrorKind::ValueValidation, message))
+    }
+}
+
+/// Keys that come from elsewhere unencrypted could be anybody's.
+fn is_safe(keys: &str) -> bool {
+    if !keys.contains("://") {
+        return !keys.is_empty();
+    }
+    let Ok(url) = Url::parse(keys) else { return false };
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    url.scheme() == "https" || url.scheme() == "http" && is_here
 }
 
 /// Tokens that people and programs are known by.

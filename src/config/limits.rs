@@ -63,6 +63,16 @@ pub struct Limits {
     #[arg(value_parser = rate(), env = "GEOCAST_SUBSCRIPTION_BURST_PER_ADDRESS")]
     pub subscription_burst_per_address: u32,
 
+    /// Requests a minute of one address, in the long run, for anything but the page's own files.
+    #[arg(long, value_name = "COUNT", default_value_t = 1200)]
+    #[arg(value_parser = rate(), env = "GEOCAST_MAX_REQUESTS_PER_MINUTE_PER_ADDRESS")]
+    pub max_requests_per_minute_per_address: u32,
+
+    /// Requests at once of one address, for anything but the page's own files.
+    #[arg(long, value_name = "COUNT", default_value_t = 600)]
+    #[arg(value_parser = rate(), env = "GEOCAST_REQUEST_BURST_PER_ADDRESS")]
+    pub request_burst_per_address: u32,
+
     /// Longest message from a client, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(1024..=1 << 24))]

@@ -336,9 +336,13 @@ where
     match &cli.command {
         Command::Serve(Serve { map, database, .. }) => {
             map.limits.check()?;
+            map.access.check()?;
             map.retention.check(database.database_url.expose())?;
         }
-        Command::Demo(Demo { map, .. }) => map.limits.check()?,
+        Command::Demo(Demo { map, .. }) => {
+            map.limits.check()?;
+            map.access.check()?;
+        }
         Command::Record(_)
         | Command::Replay(_)
         | Command::Import(_)

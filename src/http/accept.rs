@@ -1,6 +1,6 @@
 //! Accepts connections, and serves HTTP/1.1 on those that may come in.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request, response::IntoResponse};
 use futures_util::FutureExt;
@@ -17,16 +17,19 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::{
+    access::is_secure,
     error::ApiError,
-    gate::{Gate, Place, Refusal},
+    gate::{Client, Gate, Place, Refusal},
+    headers::protect,
     io::{Traffic, Watched},
     metrics::Metrics,
+    tls::Tls,
 };
 
 /// How long to wait when no connection can be accepted, as when there are too many open files.
@@ -95,6 +98,10 @@ pub(super) struct Server {
     pub(super) handshake: Duration,
     /// How long a client may take nothing of its answer.
     pub(super) patience: Duration,
+    /// What connections are encrypted with; none where they are not.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// Whether pages of other sites may use this server.
+    pub(super) is_for_others: bool,
 }
 
 impl Server {
@@ -142,11 +149,39 @@ impl Server {
     {
         let (place, traffic) = (Arc::new(place), Arc::new(Traffic::default()));
         let io = Watched::new(io, Arc::clone(&traffic), Arc::clone(&place), self.patience);
+        let mut stop = std::pin::pin!(stop);
+        let Some(tls) = &self.tls else {
+            return self.converse(io, false, (peer, place, traffic), stop).await;
+        };
+        let handshake = timeout(self.handshake, tls.acceptor().accept(io));
+        let shaken = select! {
+            shaken = Box::pin(handshake) => shaken,
+            () = &mut stop => return,
+        };
+        match shaken {
+            Ok(Ok(io)) => Box::pin(self.converse(io, true, (peer, place, traffic), stop)).await,
+            Ok(Err(error)) => debug!("a connection with {peer} is not encrypted well: {error}"),
+            Err(_elapsed) => debug!("a connection with {peer} is not encrypted in time"),
+        }
+    }
+
+    async fn converse<IO>(
+        self,
+        io: IO,
+        is_tls: bool,
+        (peer, place, traffic): (SocketAddr, Arc<Place>, Arc<Traffic>),
+        stop: impl Future<Output = ()> + Send,
+    ) where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let router = TowerToHyperService::new(self.router);
-        let (gate, metrics) = (self.gate, self.metrics);
+        let (gate, metrics, is_for_others) = (self.gate, self.metrics, self.is_for_others);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let now = Instant::now();
             let client = gate.recognise(&place, peer, &traffic, request.headers(), now);
+            let client = client.map(|client| Client { is_tls, ..client });
+            let is_secure =
+                client.as_ref().map_or(is_tls, |client| is_secure(client, request.headers()));
             let answer = client.map(|client| {
                 request.extensions_mut().insert(client);
                 router.call(request.map(Body::new))
@@ -156,10 +191,12 @@ impl Server {
                 metrics.refused(refusal);
             }
             async move {
-                match answer {
-                    Ok(answer) => answer.await,
-                    Err(refusal) => Ok(ApiError::from(refusal).into_response()),
-                }
+                let mut answer = match answer {
+                    Ok(answer) => answer.await?,
+                    Err(refusal) => ApiError::from(refusal).into_response(),
+                };
+                protect(&mut answer, is_secure, is_for_others);
+                Ok::<_, Infallible>(answer)
             }
         });
         let connection = http1::Builder::new()

@@ -73,8 +73,8 @@ pub(super) fn page_policy(style_origin: Option<&str>) -> HeaderValue {
     let tiles = style_origin.map(|origin| format!(" {origin} https:")).unwrap_or_default();
     let policy = format!(
         "default-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:{tiles}; \
-         style-src 'self' 'unsafe-inline'; connect-src 'self'{tiles}; font-src 'self'{tiles}; \
-         object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+         script-src 'self'; style-src 'self'; connect-src 'self'{tiles}; font-src 'self'{tiles}; \
+         object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     );
     HeaderValue::try_from(policy).expect("an origin is printable text without line breaks")
 }

@@ -18,6 +18,11 @@ impl Rate {
     pub fn new(count: u32, span: Duration, burst: u32) -> Self {
         Self { pause: span / count.max(1), burst: burst.max(1) }
     }
+
+    /// How often at once, and how long it takes until that may happen again.
+    pub(super) fn quota(self) -> (u32, Duration) {
+        (self.burst, self.pause * self.burst)
+    }
 }
 
 /// Tokens that are taken one by one and come back at their rate.
@@ -43,6 +48,14 @@ impl Bucket {
     /// Takes a token, or says how long it takes until there is one.
     pub(super) fn take(&mut self, now: Instant) -> Result<(), Duration> {
         self.level.take(self.rate, now)
+    }
+
+    /// How many may be taken now, and how long it takes until it is full.
+    pub(super) fn left(&self, now: Instant) -> (u32, Duration) {
+        let missing = self.level.full_at.saturating_duration_since(now);
+        let pause = self.rate.pause.as_nanos().max(1);
+        let taken = u32::try_from(missing.as_nanos().div_ceil(pause)).unwrap_or(u32::MAX);
+        (self.rate.burst.saturating_sub(taken), missing)
     }
 
     /// Whether it is as good as a new one.

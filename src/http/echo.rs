@@ -36,6 +36,8 @@ pub async fn serve_echo(listener: impl Listener) {
     let (limits, metrics) = (Limits::default(), Metrics::default());
     let sockets = TaskTracker::new();
     let server = Server {
+        tls: None,
+        is_for_others: false,
         handshake: limits.handshake,
         patience: Pulse::default().timeout,
         gate: Arc::new(Gate::new(limits, metrics.connections.clone())),

@@ -68,11 +68,14 @@ impl Refusal {
 struct Address {
     messages: Mutex<Bucket>,
     subscriptions: Mutex<Bucket>,
+    questions: Mutex<Bucket>,
 }
 
 impl Address {
     fn is_rested(&self, now: Instant) -> bool {
-        lock(&self.messages).is_full(now) && lock(&self.subscriptions).is_full(now)
+        [&self.messages, &self.subscriptions, &self.questions]
+            .into_iter()
+            .all(|bucket| lock(bucket).is_full(now))
     }
 }
 
@@ -89,6 +92,12 @@ impl Share {
     /// Counts a subscription of the address, or says how long to wait.
     pub(super) fn subscription(&self, now: Instant) -> Result<(), Duration> {
         lock(&self.0.subscriptions).take(now)
+    }
+
+    /// Counts a question of the address, or says how long to wait; and what is left.
+    pub(super) fn question(&self, now: Instant) -> (Result<(), Duration>, (u32, Duration)) {
+        let mut questions = lock(&self.0.questions);
+        (questions.take(now), questions.left(now))
     }
 }
 
@@ -181,6 +190,7 @@ impl Gate {
             Arc::new(Address {
                 messages: Mutex::new(Bucket::new(self.limits.messages_per_address, now)),
                 subscriptions: Mutex::new(Bucket::new(self.limits.subscriptions_per_address, now)),
+                questions: Mutex::new(Bucket::new(self.limits.questions_per_address, now)),
             })
         });
         if connections(address) >= self.limits.connections_per_address {

@@ -24,6 +24,8 @@ pub struct Limits {
     pub subscriptions: Rate,
     /// Those of one address.
     pub subscriptions_per_address: Rate,
+    /// Questions of one address: requests for anything but the page's files.
+    pub questions_per_address: Rate,
     /// Longest message from a client.
     pub message_bytes: usize,
     /// How much is written to a client before its own messages get a turn.
@@ -45,6 +47,7 @@ impl Default for Limits {
             messages_per_address: Rate::new(500, second, 2000),
             subscriptions: Rate::new(1200, minute, 500),
             subscriptions_per_address: Rate::new(6000, minute, 1000),
+            questions_per_address: Rate::new(1200, minute, 600),
             message_bytes: 16 << 10,
             write_budget_bytes: 256 << 10,
             trusted_proxies: Vec::new(),

@@ -20,6 +20,7 @@ pub mod fuzzing;
 mod gate;
 mod geojson;
 mod handshake;
+mod headers;
 mod health;
 mod history;
 mod io;
@@ -45,6 +46,7 @@ mod session;
 mod socket;
 mod stats;
 mod tiles;
+mod tls;
 mod visits;
 mod waiting;
 mod wire;
@@ -81,7 +83,7 @@ use roster::Roster;
 use stats::Stats;
 
 pub use accept::{Listener, listen};
-pub use access::{AccessSettings, AdminToken};
+pub use access::{AccessSettings, AdminToken, KeySource, OidcSettings};
 pub use bucket::Rate;
 #[doc(hidden)]
 pub use echo::serve_echo;
@@ -90,6 +92,7 @@ pub use health::Vital;
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use origin::AllowedOrigins;
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use waiting::answer_during;
 
 /// How long clients may take for their last frames once the map has closed.
@@ -143,6 +146,8 @@ pub struct Parts {
     pub access: AccessSettings,
     /// Where it is asked that a node be forgotten.
     pub removals: mpsc::Sender<Removal>,
+    /// What connections are encrypted with; none where they are not.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// What every handler is given: one reference, which each connection can afford to hold.
@@ -219,6 +224,7 @@ pub async fn serve(
         abandon: CancellationToken::new(),
     }));
     let watched = state.clone();
+    let tls = parts.tls;
     let (live, sockets, abandon) =
         (state.live.clone(), state.sockets.clone(), state.abandon.clone());
     let server = Server {
@@ -226,6 +232,8 @@ pub async fn serve(
         metrics: state.metrics.clone(),
         handshake: state.limits.handshake,
         patience: state.pulse.timeout,
+        tls: tls.clone(),
+        is_for_others: state.limits.origins.are_others(),
         router: router(state),
     };
     let everybody = async {
@@ -241,11 +249,20 @@ pub async fn serve(
         () = everybody => return,
         () = looks.watch() => {}
         () = watched.access.watch() => {}
+        () = watch_files(tls.as_deref()) => {}
         () = patience_ends => info!("some clients did not wait for the end of their answers"),
     }
     abandon.cancel();
     sockets.close();
     sockets.wait().await;
+}
+
+/// Reads certificates again when they change, for ever.
+async fn watch_files(tls: Option<&Tls>) {
+    match tls {
+        Some(tls) => tls.watch().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn router(state: AppState) -> Router {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
@@ -30,6 +30,11 @@ impl FromIterator<String> for AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    /// Whether there are any.
+    pub(super) fn are_others(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// Whether a request may open a conversation: browsers say which page it comes from, and
     /// nothing else does. `hosts` are the names by which the request calls this server.
     pub(super) fn allow<'a>(
@@ -58,8 +63,10 @@ impl AllowedOrigins {
                 AllowOrigin::list(listed.iter().filter_map(|origin| origin.parse().ok()))
             }
         };
-        let headers = [HeaderName::from_static("last-event-id")];
-        let methods = [Method::GET];
+        // No cookie goes with what they ask: they say a token, and fetch tickets with it.
+        let headers =
+            [HeaderName::from_static("last-event-id"), header::AUTHORIZATION, header::CONTENT_TYPE];
+        let methods = [Method::GET, Method::POST];
         Some(CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(headers))
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Limits, Listener, Metrics, Pulse, accept::Server, gate::Gate};
+use super::{Limits, Listener, Metrics, Pulse, accept::Server, gate::Gate, tls::Tls};
 
 /// Does `work`, and answers with 503 while it is in trouble with the database. `trouble` ends with
 /// the work.
@@ -21,7 +21,7 @@ pub async fn answer_during<T>(
     work: impl Future<Output = T>,
     trouble: watch::Receiver<Option<String>>,
     (listener, address): (impl Listener, std::net::SocketAddr),
-    (limits, pulse): (Limits, Pulse),
+    (limits, pulse, tls): (Limits, Pulse, Option<Arc<Tls>>),
 ) -> T {
     let done = CancellationToken::new();
     let answering = async {
@@ -30,11 +30,14 @@ pub async fn answer_during<T>(
             return;
         }
         drop(first);
-        info!("answering on http://{address} that the map is not there yet");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        info!("answering on {scheme}://{address} that the map is not there yet");
         let metrics = Metrics::default();
         let server = Server {
             handshake: limits.handshake,
             patience: pulse.timeout,
+            tls,
+            is_for_others: false,
             gate: Arc::new(Gate::new(limits, metrics.connections.clone())),
             metrics,
             router: router(trouble),

@@ -28,6 +28,10 @@ pub(crate) fn limits(limits: &config::Limits) -> http::Limits {
             limits.max_subscriptions_per_minute_per_address,
             limits.subscription_burst_per_address,
         ),
+        questions_per_address: per_minute(
+            limits.max_requests_per_minute_per_address,
+            limits.request_burst_per_address,
+        ),
         message_bytes: limits.max_message_bytes as usize,
         write_budget_bytes: limits.write_budget as usize,
         trusted_proxies: limits.trusted_proxy.clone(),

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config,
     domain::{Clock, policy::KeptOut},
-    http::{self, Vital},
+    http::{self, Tls, Vital},
     rooms::Rooms,
     storage::{self, Job, Keep, Keeper, Lag, Store, Writer},
 };
@@ -30,6 +30,7 @@ const STORAGE_GRACE: Duration = Duration::from_secs(5);
 pub(crate) async fn database(
     settings: &Settings,
     door: &Arc<TcpListener>,
+    tls: Option<&Arc<Tls>>,
 ) -> anyhow::Result<Arc<dyn Store>> {
     let (trouble, troubled) = watch::channel(None);
     let opening = storage::open_when_there(
@@ -40,7 +41,12 @@ pub(crate) async fn database(
     );
     let clients = &settings.map.limits;
     let door = (Arc::clone(door), door.local_addr()?);
-    let work = http::answer_during(opening, troubled, door, (limits(clients), pulse(clients)));
+    let work = http::answer_during(
+        opening,
+        troubled,
+        door,
+        (limits(clients), pulse(clients), tls.cloned()),
+    );
     Ok(Box::pin(work).await?)
 }
 

@@ -10,7 +10,7 @@ mod world;
 use std::net::SocketAddr;
 
 pub(crate) use self::{
-    access::access,
+    access::{access, tls},
     clients::{limits, pulse},
     database::{database, keeper, writer},
     policy::{hold_to, policy},

@@ -44,6 +44,7 @@ async fn who_gives_no_sign_of_life_is_asked_and_then_hung_up_on() {
         limits: Limits::default(),
         access: AccessSettings { public: true, ..AccessSettings::default() },
         removals: mpsc::channel(1).0,
+        tls: None,
     };
     let (patches, committed) = mpsc::channel(1);
     let stop = Arc::new(tokio::sync::Notify::new());

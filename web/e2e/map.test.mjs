@@ -489,3 +489,37 @@ test('messages are shown in their own tab', async () => {
 		await shoot(page, 'messages');
 	});
 });
+
+test('where there is nothing to see without it, the page asks for a token and says what is wrong with one', async () => {
+	const session = { role: 'anonymous', map: false, messages: false, public: false, signedIn: false };
+	await visit(
+		{
+			prepare: (page) => page.route('**/api/session*', (route) => route.fulfill({ json: session })),
+			ready: (page) => page.waitForSelector('#sign-in'),
+			mayComplain: (text) => text.includes('401'),
+		},
+		async (page) => {
+			await shoot(page, 'sign-in');
+			await page.keyboard.press('Escape');
+			await page.locator('#sign-in input').fill('not-a-token');
+			await page.keyboard.press('Enter');
+			await page.waitForFunction(() => document.querySelector('#sign-in .trouble').textContent.includes('not valid'));
+			assert.equal(await page.evaluate(() => typeof window.geocast), 'undefined', 'nothing was asked for');
+		},
+	);
+});
+
+test('a share link shows its nodes and nothing else', async () => {
+	const { id } = await nodeWithPlace();
+	const wanted = { method: 'POST', headers: { 'Content-Type': 'application/json' } };
+	const body = JSON.stringify({ nodeIds: [id], expires: '1h' });
+	const made = await fetch(new URL('/api/shares', geocastUrl), { ...wanted, body });
+	assert.equal(made.status, 200);
+	await visit({ path: (await made.json()).url }, async (page) => {
+		await page.waitForFunction(() => window.geocast().held === 1);
+		await page.locator('#list .row').first().click();
+		await page.waitForSelector('#details h2');
+		assert.equal(await page.locator('#details code').textContent(), id);
+		await shoot(page, 'share');
+	});
+});

@@ -13,9 +13,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use super::{Access, By, Caller, Standing};
+use super::{Access, Caller};
 use crate::{
-    domain::Role,
     http::{
         AppState,
         bucket::{Bucket, Rate},
@@ -107,9 +106,7 @@ impl Access {
     /// Notes an attempt to be somebody.
     pub(super) async fn note_failure(&self, client: &Client) {
         if self.notes.take(Instant::now()) {
-            let nobody =
-                self.caller(client, Role::Anonymous, "anonymous", By::Nothing, Standing::Free);
-            self.audit(&nobody, "login", "", Outcome::Refused).await;
+            self.audit(&self.nobody(client), "login", "", Outcome::Refused).await;
         }
     }
 }

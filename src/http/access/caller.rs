@@ -53,6 +53,8 @@ pub(super) enum Standing {
     Token(Hash),
     /// The session of this hash is valid.
     Session(Hash),
+    /// It is not this late.
+    Until(Timestamp),
     /// It is not this late, and share links are signed with the key of this hash.
     Share(Timestamp, Hash),
 }

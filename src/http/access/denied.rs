@@ -49,6 +49,9 @@ pub(in crate::http) enum Denied {
     /// Too many attempts failed.
     #[error("too many attempts failed, try again later")]
     TooManyAttempts(Duration),
+    /// This address asks for more than it may.
+    #[error("there are too many requests from your address, try again later")]
+    TooManyRequests(Duration),
     /// There is no room for more.
     #[error("there are too many tickets, try again in a minute")]
     NoRoom,
@@ -67,7 +70,7 @@ impl Denied {
             | Self::ForeignPage
             | Self::NoRequestHeader => StatusCode::FORBIDDEN,
             Self::TokenInUrl => StatusCode::BAD_REQUEST,
-            Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts(_) | Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -83,7 +86,7 @@ impl Denied {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         let wait = match self {
-            Self::TooManyAttempts(wait) => Some(wait),
+            Self::TooManyAttempts(wait) | Self::TooManyRequests(wait) => Some(wait),
             Self::NoRoom => Some(Duration::from_mins(1)),
             _ => None,
         };

@@ -1,16 +1,23 @@
 //! What stands before every route.
 
+use std::time::Duration;
+
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
+use tokio::time::Instant;
+
 use super::{By, Caller, Denied, Rule};
 use crate::{
     domain::Role,
-    http::{AppState, client::hosts, error::ApiError, gate::Client, origin::AllowedOrigins},
+    http::{
+        AppState, bucket::Rate, client::hosts, error::ApiError, gate::Client,
+        origin::AllowedOrigins,
+    },
     storage::TOKEN_PREFIX,
 };
 
@@ -33,6 +40,9 @@ const TOKEN_PARAMETERS: [&str; 9] = [
     "id_token",
 ];
 
+/// Length of what follows the beginning of a token.
+const SECRET_CHARS: usize = 43;
+
 /// Lets in who complies with the rule, and tells the handler who it is.
 pub(super) async fn guard(
     State((state, rule)): State<(AppState, Rule)>,
@@ -40,12 +50,35 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    match admit(&state, rule, &parts).await {
+    let share = parts.extensions.get::<Client>().and_then(|client| client.share.clone());
+    let question = share.map(|share| share.question(Instant::now()));
+    let admitted = match question {
+        Some((Err(wait), _)) => Err(Denied::TooManyRequests(wait).into()),
+        _ => admit(&state, rule, &parts).await,
+    };
+    let mut response = match admitted {
         Ok(caller) => {
             parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(refused) => refused.into_response(),
+    };
+    if let Some((_, left)) = question {
+        tell_quota(response.headers_mut(), state.limits.questions_per_address, left);
+    }
+    response
+}
+
+/// How much an address may ask for, and what is left of it (the IETF's `RateLimit` header fields).
+fn tell_quota(headers: &mut HeaderMap, rate: Rate, (left, full_in): (u32, Duration)) {
+    let seconds = |span: Duration| span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    let (quota, window) = rate.quota();
+    let policy = format!("\"address\";q={quota};w={}", seconds(window));
+    let state = format!("\"address\";r={left};t={}", seconds(full_in));
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 }
 
@@ -56,7 +89,11 @@ async fn admit(state: &AppState, rule: Rule, parts: &Parts) -> Result<Caller, Ap
     }
     // Whoever serves connections puts it there.
     let client = parts.extensions.get::<Client>().cloned().ok_or(Denied::SignIn)?;
-    let caller = state.access.identify(&client, parts, rule).await?;
+    let caller = match state.access.identify(&client, parts, rule).await {
+        // What is open stays open while the database does not answer.
+        Err(ApiError::Store(_)) if rule == Rule::Open => state.access.nobody(&client),
+        identified => identified?,
+    };
     if !parts.method.is_safe() || rule == Rule::Live && caller.by == By::Cookie {
         check_page(&caller, &client, parts)?;
     }
@@ -118,6 +155,6 @@ fn says_a_token(query: Option<&str>) -> bool {
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.any(|(name, value)| {
         TOKEN_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
-            || value.starts_with(TOKEN_PREFIX)
+            || value.strip_prefix(TOKEN_PREFIX).is_some_and(|secret| secret.len() >= SECRET_CHARS)
     })
 }

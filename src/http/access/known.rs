@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{Instant, timeout};
 
-use super::{AdminToken, FRESH};
+use super::FRESH;
 use crate::{
     domain::{Clock, Timestamp},
     storage::{AccessStore, Hash, Session, StoreError, Token, hash_of},
@@ -28,7 +28,8 @@ type Answers<T> = Mutex<HashMap<Hash, (Instant, T)>>;
 pub(super) struct Known {
     store: Option<Arc<dyn AccessStore>>,
     clock: Clock,
-    admin_token: Option<AdminToken>,
+    /// What sessions may be opened with beside tokens of the database.
+    bases: Vec<Hash>,
     tokens: Answers<Token>,
     sessions: Answers<Session>,
     /// Whether there is any token, and when it was asked.
@@ -36,13 +37,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(
-        store: Option<Arc<dyn AccessStore>>,
-        clock: Clock,
-        admin_token: Option<AdminToken>,
-    ) -> Self {
+    pub(super) fn new(store: Option<Arc<dyn AccessStore>>, clock: Clock, bases: Vec<Hash>) -> Self {
         let (tokens, sessions, any) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { store, clock, admin_token, tokens, sessions, any }
+        Self { store, clock, bases, tokens, sessions, any }
     }
 
     /// The valid token that somebody says, and its hash.
@@ -85,13 +82,7 @@ impl Known {
 
     /// Whether the settings still say what a session was opened with.
     fn is_based(&self, session: &Session) -> bool {
-        session.basis.is_empty()
-            || self.admin_token.as_ref().is_some_and(|token| token.hash() == *session.basis)
-    }
-
-    /// What a session is based on that was opened with the token of the settings.
-    pub(super) fn admin_basis(&self) -> Vec<u8> {
-        self.admin_token.as_ref().map_or_else(Vec::new, |token| token.hash().to_vec())
+        session.basis.is_empty() || self.bases.iter().any(|basis| *basis == *session.basis)
     }
 
     /// Keeps a session.

@@ -6,6 +6,7 @@ mod cookie;
 mod denied;
 mod failures;
 mod guard;
+mod jwt;
 mod known;
 mod live;
 mod local;
@@ -18,20 +19,23 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header, request::Parts};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::gate::Client;
 use crate::{
     domain::{Clock, Role},
-    storage::{AccessStore, StoreError},
+    storage::{AccessStore, StoreError, TOKEN_PREFIX},
 };
 
 use audit::Notes;
 pub(super) use audit::{Outcome, list as deeds};
 pub(super) use caller::Caller;
 use caller::{By, Standing};
+pub(super) use cookie::is_secure;
 pub(super) use denied::Denied;
 use failures::Failures;
+pub use jwt::{KeySource, OidcSettings};
+use jwt::{Oidc, Subject};
 use known::Known;
 use live::Live;
 pub(super) use live::Stay;
@@ -56,6 +60,8 @@ pub struct AccessSettings {
     pub store: Option<Arc<dyn AccessStore>>,
     /// What administrators may say beside the tokens of the database.
     pub admin_token: Option<AdminToken>,
+    /// Whose signed tokens are believed.
+    pub oidc: Option<OidcSettings>,
     /// Whether everybody may look at the map.
     pub public: bool,
     /// Whether everybody who may look at the map may read text messages.
@@ -66,6 +72,7 @@ impl fmt::Debug for AccessSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessSettings")
             .field("admin_token", &self.admin_token)
+            .field("oidc", &self.oidc)
             .field("public", &self.public)
             .field("public_messages", &self.public_messages)
             .finish_non_exhaustive()
@@ -76,6 +83,7 @@ impl fmt::Debug for AccessSettings {
 pub(super) struct Access {
     settings: AccessSettings,
     clock: Clock,
+    oidc: Option<Oidc>,
     known: Known,
     live: Live,
     shares: Shares,
@@ -87,8 +95,12 @@ pub(super) struct Access {
 impl Access {
     pub(super) fn new(settings: AccessSettings, clock: Clock) -> Self {
         let store = settings.store.clone();
+        let oidc = settings.oidc.clone().map(Oidc::new);
+        let bases = settings.admin_token.iter().map(AdminToken::hash);
+        let bases = bases.chain(oidc.iter().map(Oidc::hash)).collect();
         Self {
-            known: Known::new(store.clone(), clock.clone(), settings.admin_token.clone()),
+            known: Known::new(store.clone(), clock.clone(), bases),
+            oidc,
             shares: Shares::new(store),
             settings,
             clock,
@@ -104,6 +116,11 @@ impl Access {
         self.settings.public
     }
 
+    /// Whether it may be that nobody is known but who asks from here.
+    fn may_be_local(&self) -> bool {
+        self.settings.admin_token.is_none() && self.oidc.is_none()
+    }
+
     /// Says what is open to whom, where an operator reads it.
     pub(super) async fn announce(&self) {
         let messages = match (self.settings.public, self.settings.public_messages) {
@@ -112,7 +129,7 @@ impl Access {
             (true, true) => "the map with text messages (--public on, --public-messages on)",
         };
         info!("without signing in, everybody who reaches this server sees {messages}");
-        if self.settings.admin_token.is_none() && self.known.is_nobody_known().await {
+        if self.may_be_local() && self.known.is_nobody_known().await {
             info!(
                 "whoever asks from this machine is an administrator, as there is no token yet: \
                  `geocast token create --role administrator` makes one"
@@ -142,7 +159,7 @@ impl Access {
         if let Some(caller) = self.by_cookie(client, headers).await? {
             return Ok(caller);
         }
-        if self.settings.admin_token.is_none()
+        if self.may_be_local()
             && local::is_local(client, headers)
             && self.known.is_nobody_known().await
         {
@@ -154,25 +171,44 @@ impl Access {
                 Standing::Local,
             ));
         }
-        Ok(self.caller(client, Role::Anonymous, "anonymous", By::Nothing, Standing::Free))
+        Ok(self.nobody(client))
     }
 
     /// Who says a token, which may be one of the settings or one of the database.
     async fn by_token(&self, token: &str, client: &Client) -> Result<Caller, ApiError> {
+        // Nobody guesses one of these, so whoever has one does not wait for those who guess others.
+        if token.starts_with(TOKEN_PREFIX)
+            && let Some((hash, token)) = self.known.token(token).await?
+        {
+            let name = audit::name_of(&token);
+            let standing = Standing::Token(hash);
+            return Ok(self.caller(client, token.role, &name, By::Bearer, standing));
+        }
         let now = Instant::now();
         self.failures.check(client.ip, now)?;
         if self.settings.admin_token.as_ref().is_some_and(|known| known.is(token)) {
             let role = Role::Administrator;
             return Ok(self.caller(client, role, "--admin-token", By::Bearer, Standing::Free));
         }
-        if let Some((hash, token)) = self.known.token(token).await? {
-            let name = audit::name_of(&token);
-            let standing = Standing::Token(hash);
-            return Ok(self.caller(client, token.role, &name, By::Bearer, standing));
+        if let Some(oidc) = &self.oidc
+            && token.contains('.')
+        {
+            match oidc.believe(token, self.clock.now()).await {
+                Ok(Subject { name, role, until }) => {
+                    let standing = Standing::Until(until);
+                    return Ok(self.caller(client, role, &name, By::Bearer, standing));
+                }
+                Err(reason) => debug!("a signed token is not believed: {reason}"),
+            }
         }
         self.failures.count(client.ip, now);
         self.note_failure(client).await;
         Err(Denied::BadToken.into())
+    }
+
+    /// Somebody of whom nothing is known.
+    pub(super) fn nobody(&self, client: &Client) -> Caller {
+        self.caller(client, Role::Anonymous, "anonymous", By::Nothing, Standing::Free)
     }
 
     /// Somebody who is asking.
@@ -220,6 +256,7 @@ impl Access {
             Standing::Local => self.known.is_nobody_known().await,
             Standing::Token(hash) => self.known.token_of(hash).await?.is_some(),
             Standing::Session(hash) => self.known.session_of(hash).await?.is_some(),
+            Standing::Until(end) => now < *end,
             Standing::Share(end, key) => now < *end && self.shares.is_key(key).await?,
         })
     }

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Access, By, Caller, Outcome, Standing, cookie};
+use super::{Access, AdminToken, By, Caller, Denied, Oidc, Outcome, Standing, cookie};
 use crate::{
     domain::{Role, Timestamp},
     http::{AppState, error::ApiError, gate::Client},
@@ -56,10 +56,17 @@ impl Access {
         };
         Ok(match &caller.standing {
             Standing::Token(hash) => {
-                let token = self.known.token_of(hash).await?.ok_or(super::Denied::BadToken)?;
+                let token = self.known.token_of(hash).await?.ok_or(Denied::BadToken)?;
                 session(Some(token.id), Vec::new(), token.expires_at)
             }
-            _ => session(None, self.known.admin_basis(), None),
+            Standing::Until(end) => {
+                let basis = self.oidc.as_ref().map(Oidc::hash);
+                session(None, basis.ok_or(Denied::BadToken)?.to_vec(), Some(*end))
+            }
+            _ => {
+                let basis = self.settings.admin_token.as_ref().map(AdminToken::hash);
+                session(None, basis.ok_or(Denied::BadToken)?.to_vec(), None)
+            }
         })
     }
 }

@@ -1,10 +1,13 @@
 //! Who may see and do what.
 
 mod audit;
+mod headers;
 mod roles;
 mod sessions;
 mod shares;
+mod signed;
 mod sockets;
+mod tls;
 mod tokens;
 
 use std::path::Path;

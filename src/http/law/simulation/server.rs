@@ -43,6 +43,7 @@ impl Server {
             limits: Limits::default(),
             access: AccessSettings { public: true, ..AccessSettings::default() },
             removals: mpsc::channel(1).0,
+            tls: None,
         };
         let stop = CancellationToken::new();
         let serving = http::serve(network.listen(), parts, stop.clone().cancelled_owned());
