@@ -328,7 +328,7 @@ async fn a_node_that_an_administrator_forgets_is_nowhere_and_stays_out() {
     gateway.publish(Radio(2).says_through(1, 77, PortNum::TextMessageApp, b"by way of the hill"));
     let mut screen = geocast.look("?bbox=7,46,9,48").await;
     screen.shows(|screen| screen.nodes.len() == 2).await;
-    assert_eq!(geocast.delete("/api/nodes/!00000001", &[]).await, 403);
+    assert_eq!(geocast.delete("/api/nodes/!00000001", &[]).await, 401);
     assert!(is_shown(&geocast, Radio(1)).await);
     assert_eq!(geocast.delete("/api/nodes/%00", &[bearer]).await, 400);
     assert_eq!(geocast.delete("/api/nodes/!00000001", &[bearer]).await, 204);
