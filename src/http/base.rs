@@ -16,13 +16,14 @@ pub(super) struct Base(String);
 impl Base {
     /// As the request says it. What a proxy adds counts only if that proxy is trusted; of several
     /// values the last is the one that it added.
-    fn of(headers: &HeaderMap, is_proxied: bool) -> Self {
+    fn of(headers: &HeaderMap, is_proxied: bool, is_tls: bool) -> Self {
         let forwarded = |name| values(headers, name).last().filter(|_| is_proxied);
         let host = forwarded("x-forwarded-host").filter(|host| is_host(host));
         let host = host.or_else(|| values(headers, header::HOST.as_str()).last());
         let Some(host) = host.filter(|host| is_host(host)) else { return Self(String::new()) };
         let scheme = match forwarded("x-forwarded-proto") {
             Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
+            None if is_tls => "https",
             _ => "http",
         };
         let prefix = forwarded("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/'));
@@ -41,8 +42,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Base {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let client = parts.extract::<Extension<Client>>().await;
-        let is_proxied = client.is_ok_and(|Extension(client)| client.is_proxied);
-        Ok(Self::of(&parts.headers, is_proxied))
+        let (is_proxied, is_tls) =
+            client.map_or((false, false), |Extension(client)| (client.is_proxied, client.is_tls));
+        Ok(Self::of(&parts.headers, is_proxied, is_tls))
     }
 }
 
@@ -67,7 +69,7 @@ mod tests {
         let headers = pairs
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        Base::of(&headers, is_proxied).url("/x")
+        Base::of(&headers, is_proxied, false).url("/x")
     }
 
     #[test]

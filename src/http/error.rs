@@ -64,8 +64,14 @@ impl IntoResponse for ApiError {
         });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, kind, Json(problem)).into_response();
-        if let Self::Denied(denied) = &self {
-            denied.advise(response.headers_mut());
+        match &self {
+            Self::Denied(denied) => denied.advise(response.headers_mut()),
+            Self::Refused(refusal) => {
+                if let Some(seconds) = refusal.retry_after_s() {
+                    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                }
+            }
+            _ => {}
         }
         response
     }

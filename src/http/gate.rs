@@ -53,6 +53,15 @@ impl Refusal {
         }
     }
 
+    /// When another attempt may succeed, in seconds.
+    pub(super) const fn retry_after_s(self) -> Option<u16> {
+        match self {
+            Self::Full | Self::AddressFull => Some(10),
+            Self::AddressBusy => Some(1),
+            Self::ForeignOrigin => None,
+        }
+    }
+
     /// What the client is told.
     pub(super) const fn status(self) -> StatusCode {
         match self {

@@ -1,8 +1,8 @@
 //! The cookie that a browser is known by.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::http::gate::Client;
+use crate::http::{client::values, gate::Client};
 
 /// How the cookie is called where it goes over TLS: a browser takes this name only from this very
 /// host, over TLS, for all of it.
@@ -11,12 +11,11 @@ const SECURE: &str = "__Host-geocast";
 /// And where it does not.
 const PLAIN: &str = "geocast";
 
-/// Which scheme a proxy was spoken to in.
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
 /// Whether nobody can listen to what goes between this server, or a trusted proxy, and a client.
 pub(in crate::http) fn is_secure(client: &Client, headers: &HeaderMap) -> bool {
-    let said = || headers.get(FORWARDED_PROTO).is_some_and(|scheme| *scheme == "https");
+    // Of several, the last is what the proxy said that is trusted.
+    let scheme = || values(headers, "x-forwarded-proto").last();
+    let said = || scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     client.is_tls || client.is_proxied && said()
 }
 

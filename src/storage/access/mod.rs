@@ -134,4 +134,7 @@ pub trait AccessStore: Send + Sync {
 
     /// What was noted before the note of this number, the newest first, each with its number.
     async fn deeds(&self, before: Option<i64>, limit: u32) -> Result<Vec<(i64, Deed)>, StoreError>;
+
+    /// Ends its connections, and those of the store that it is a part of.
+    async fn close(&self);
 }

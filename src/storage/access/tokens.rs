@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{Deed, TOKEN_PREFIX, Token, hash_of, random_bytes};
+use super::{AccessStore, Deed, TOKEN_PREFIX, Token, hash_of, random_bytes};
 use crate::{
     domain::{Role, Timestamp},
     storage::{StoreError, tools},
@@ -51,35 +51,54 @@ pub async fn make_token(
         expires_at: expires_in.map(|span| now.plus(span)),
         revoked_at: None,
     };
-    let access = tools::access(url).await?;
-    access.add_token(&hash_of(&secret), &token).await?;
-    access.note(&deed(now, "token.create", &token.id)).await?;
+    within(url, async |access| {
+        access.add_token(&hash_of(&secret), &token).await?;
+        access.note(&deed(now, "token.create", &token.id)).await
+    })
+    .await?;
     Ok(MadeToken { token, secret })
 }
 
 /// Every token in the database of this URL.
 pub async fn tokens(url: &str, now: Timestamp) -> Result<TokenList, StoreError> {
-    Ok(TokenList { tokens: tools::access(url).await?.tokens().await?, now })
+    let tokens = within(url, async |access| access.tokens().await).await?;
+    Ok(TokenList { tokens, now })
 }
 
 /// Makes the token of this id void.
 pub async fn revoke_token(url: &str, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let access = tools::access(url).await?;
-    if access.revoke_token(id, now).await? {
-        return access.note(&deed(now, "token.revoke", id)).await;
-    }
-    let reason = match access.token_by_id(id).await? {
-        Some(_) => format!("the token {id} is revoked already"),
-        None => format!("there is no token {id}: `geocast token list` shows them"),
-    };
-    Err(StoreError::Rejected(reason))
+    within(url, async |access| {
+        if access.revoke_token(id, now).await? {
+            return access.note(&deed(now, "token.revoke", id)).await;
+        }
+        let reason = match access.token_by_id(id).await? {
+            Some(_) => format!("the token {id} is revoked already"),
+            None => format!("there is no token {id}: `geocast token list` shows them"),
+        };
+        Err(StoreError::Rejected(reason))
+    })
+    .await
 }
 
 /// Makes every share link void.
 pub async fn rotate_share_key(url: &str, now: Timestamp) -> Result<(), StoreError> {
+    within(url, async |access| {
+        access.replace_share_key(&random_bytes()?).await?;
+        access.note(&deed(now, "share.revoke_all", "")).await
+    })
+    .await
+}
+
+/// Does this with the database of this URL, and leaves nothing beside it: a file that stayed would be
+/// of whoever runs the command, and the server could be somebody else.
+async fn within<T>(
+    url: &str,
+    work: impl AsyncFnOnce(&dyn AccessStore) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let access = tools::access(url).await?;
-    access.replace_share_key(&random_bytes()?).await?;
-    access.note(&deed(now, "share.revoke_all", "")).await
+    let outcome = work(&*access).await;
+    access.close().await;
+    outcome
 }
 
 fn deed(time: Timestamp, action: &str, target: &str) -> Deed {

@@ -15,6 +15,10 @@ pub(in crate::storage) struct PostgresAccess {
 }
 
 impl PostgresAccess {
+    fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,

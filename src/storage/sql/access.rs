@@ -203,6 +203,10 @@ macro_rules! access_store {
                 let rows = self.run(async |on| query.fetch_all(on).await).await?;
                 Ok(rows.into_iter().map(statements::deed).collect())
             }
+
+            async fn close(&self) {
+                self.pool().close().await;
+            }
         }
     };
 }

@@ -17,6 +17,10 @@ use crate::{
 pub(in crate::storage) struct SqliteAccess(pub(super) SqlitePool);
 
 impl SqliteAccess {
+    fn pool(&self) -> &SqlitePool {
+        &self.0
+    }
+
     async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
