@@ -214,6 +214,17 @@ async fn open(
         removals: removals_in,
         tls,
     };
+    if let Some(address) = settings.map.cot_listen {
+        let door = http::listen(address)
+            .with_context(|| format!("cannot listen on --cot-listen {address}"))?;
+        info!("TAK clients are told on tcp://{}", door.local_addr()?);
+        let stop = rooms.stop.clone().cancelled_owned();
+        let (live, clock) = (parts.live.clone(), parts.clock.clone());
+        rooms.open("cot", async move {
+            http::serve_cot(door, live, clock, stop).await;
+            Ok(())
+        });
+    }
     let address = door.local_addr()?;
     let scheme = if parts.tls.is_some() { "https" } else { "http" };
     let stop = rooms.stop.clone().cancelled_owned();

@@ -204,6 +204,12 @@ pub struct Map {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub tick_ms: u64,
 
+    /// Where TAK clients are told of nodes as Cursor on Target events over TCP, as in
+    /// 127.0.0.1:8087; nowhere if not given. Whoever reaches it is told everything on the map.
+    #[arg(long, value_name = "ADDRESS", env = "GEOCAST_COT_LISTEN")]
+    #[arg(value_parser = values::address)]
+    pub cot_listen: Option<SocketAddr>,
+
     /// The title of the map.
     #[arg(long, value_name = "TEXT", default_value = "geocast", env = "GEOCAST_MAP_NAME")]
     pub map_name: String,

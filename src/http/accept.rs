@@ -24,11 +24,12 @@ use tracing::{debug, error};
 
 use super::{
     access::is_secure,
-    error::ApiError,
+    error::{ApiError, PROBLEM, Problem},
     gate::{Client, Gate, Place, Refusal},
     headers::protect,
     io::{Traffic, Watched},
     metrics::Metrics,
+    request_id::{RequestIds, answered},
     tls::Tls,
 };
 
@@ -94,6 +95,7 @@ pub(super) struct Server {
     pub(super) router: Router,
     pub(super) gate: Arc<Gate>,
     pub(super) metrics: Metrics,
+    pub(super) ids: Arc<RequestIds>,
     /// How long the head of a request may take.
     pub(super) handshake: Duration,
     /// How long a client may take nothing of its answer.
@@ -175,9 +177,12 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = TowerToHyperService::new(self.router);
-        let (gate, metrics, is_for_others) = (self.gate, self.metrics, self.is_for_others);
+        let (gate, metrics, ids) = (self.gate, self.metrics, self.ids);
+        let is_for_others = self.is_for_others;
         let service = service_fn(move |mut request: Request<Incoming>| {
             let now = Instant::now();
+            let id = ids.of(request.headers());
+            let (method, uri) = (request.method().clone(), request.uri().clone());
             let client = gate.recognise(&place, peer, &traffic, request.headers(), now);
             let client = client.map(|client| Client { is_tls, ..client });
             let is_secure =
@@ -190,14 +195,14 @@ impl Server {
             if let Some(refusal) = refused {
                 metrics.refused(refusal);
             }
-            async move {
+            answered(id, method, uri, async move {
                 let mut answer = match answer {
                     Ok(answer) => answer.await?,
                     Err(refusal) => ApiError::from(refusal).into_response(),
                 };
                 protect(&mut answer, is_secure, is_for_others);
                 Ok::<_, Infallible>(answer)
-            }
+            })
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -222,8 +227,11 @@ impl Server {
     fn refuse(&self, mut io: impl AsyncWrite + Unpin, refusal: Refusal) {
         self.metrics.refused(refusal);
         let status = refusal.status();
+        let problem = Problem::new(status, refusal.to_string()).text();
+        let length = problem.len();
         let answer = format!(
-            "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 10\r\n\r\n"
+            "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {PROBLEM}\r\n\
+             content-length: {length}\r\nretry-after: 10\r\n\r\n{problem}"
         );
         drop(io.write_all(answer.as_bytes()).now_or_never());
     }

@@ -12,7 +12,7 @@ use axum::{
 use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::AppState;
+use super::{AppState, error::ApiError};
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/web/dist"]
@@ -22,6 +22,9 @@ struct Dist;
 const NOT_BUILT: &str =
     "The web map is not part of this build. `make web` builds it; then build geocast again.\n";
 
+/// Where paths begin that programs ask for: what is not there is told to them in their way.
+const PROGRAMS: [&str; 4] = ["api", "ogc", "tiles", "kml"];
+
 /// Serves the page and its files.
 pub(super) async fn serve(State(state): State<AppState>, uri: Uri, headers: HeaderMap) -> Response {
     let path = match uri.path().trim_start_matches('/') {
@@ -30,6 +33,10 @@ pub(super) async fn serve(State(state): State<AppState>, uri: Uri, headers: Head
     };
     if is_twin(path) {
         return StatusCode::NOT_FOUND.into_response();
+    }
+    let room = path.split('/').next().unwrap_or_default();
+    if PROGRAMS.contains(&room) {
+        return ApiError::NotFound("there is nothing at this path").into_response();
     }
     let Some(plain) = Dist::get(path) else {
         let missing = if path == "index.html" { NOT_BUILT } else { "not found\n" };

@@ -23,6 +23,7 @@ use super::{
     handshake::handshake,
     lane::FrameKind,
     protocol::CloseReason,
+    request_id::RequestIds,
     socket::GOODBYE,
     wire::{Event, Wire},
 };
@@ -38,6 +39,7 @@ pub async fn serve_echo(listener: impl Listener) {
     let server = Server {
         tls: None,
         is_for_others: false,
+        ids: Arc::new(RequestIds::new("echo")),
         handshake: limits.handshake,
         patience: Pulse::default().timeout,
         gate: Arc::new(Gate::new(limits, metrics.connections.clone())),

@@ -6,12 +6,53 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use thiserror::Error;
 use tracing::error;
 
-use super::{access::Denied, filter::InvalidFilter, gate::Refusal};
+use super::{access::Denied, filter::InvalidFilter, gate::Refusal, request_id::RequestId};
 use crate::{broadcast::Stopped, storage::StoreError};
+
+/// What went wrong, as clients are told (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Problem {
+    /// The status in words.
+    title: &'static str,
+    /// The status of the answer.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What is wrong with this request.
+    detail: String,
+    /// The name of this request: it stands in the header `X-Request-Id` and in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+/// The media type of a [`Problem`].
+pub(super) const PROBLEM: &str = "application/problem+json";
+
+impl Problem {
+    /// What is wrong, in words.
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Unknown");
+        let request_id = RequestId::current().map(|id| id.to_string());
+        Self { title, status: status.as_u16(), detail: detail.into(), request_id }
+    }
+
+    /// As it is written.
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, PROBLEM)], Json(self)).into_response()
+    }
+}
 
 /// Why a request is not answered.
 #[derive(Debug, Error)]
@@ -57,13 +98,7 @@ impl IntoResponse for ApiError {
         if let Self::Store(cause) = &self {
             error!("a request failed in the database: {cause}");
         }
-        let problem = json!({
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": self.to_string(),
-        });
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (status, kind, Json(problem)).into_response();
+        let mut response = Problem::new(status, self.to_string()).into_response();
         match &self {
             Self::Denied(denied) => denied.advise(response.headers_mut()),
             Self::Refused(refusal) => {

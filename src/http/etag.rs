@@ -37,6 +37,7 @@ impl Tag {
         if let Ok(tag) = HeaderValue::try_from(format!("W/{}", self.0)) {
             headers.insert(header::ETAG, tag);
         }
+        headers.append(header::VARY, HeaderValue::from_static("authorization, cookie"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         answer
     }

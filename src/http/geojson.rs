@@ -7,6 +7,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -18,16 +19,18 @@ use crate::{
     storage,
 };
 
-/// `next` is a foreign member, as RFC 7946 section 6.1 allows.
-#[derive(Serialize)]
+/// Points, a page at a time. `next` is a foreign member, as RFC 7946 section 6.1 allows.
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type")]
-struct FeatureCollection<'a, P> {
+#[schemars(rename = "{P}Collection")]
+pub(super) struct FeatureCollection<'a, P> {
     features: Vec<Feature<'a, P>>,
     next: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type")]
+#[schemars(rename = "{P}Feature")]
 struct Feature<'a, P> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Id<'a>>,
@@ -35,7 +38,7 @@ struct Feature<'a, P> {
     properties: P,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type")]
 pub(super) enum Geometry {
     Point { coordinates: Coordinates },
@@ -44,7 +47,7 @@ pub(super) enum Geometry {
 }
 
 /// Degrees, longitude first, and metres.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Coordinates {
     Flat([f64; 2]),
@@ -52,7 +55,7 @@ pub(super) enum Coordinates {
 }
 
 /// The way of a node: when it was at each of the coordinates.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Way<'a> {
     node: Id<'a>,
@@ -62,14 +65,21 @@ struct Way<'a> {
 }
 
 /// Nested as the coordinates are.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Times<T> {
     Flat(Vec<T>),
     Nested(Vec<Vec<T>>),
 }
 
-#[derive(Serialize)]
+/// Nodes on the map.
+pub(super) type Nodes<'a> = FeatureCollection<'a, NodeRecord<'a>>;
+
+/// Where nodes were.
+pub(super) type Visits<'a> = FeatureCollection<'a, Visit<'a>>;
+
+/// A node was at a place.
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Visit<'a> {
     node: Id<'a>,
     #[serde(flatten)]

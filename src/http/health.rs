@@ -1,6 +1,4 @@
-//! `/api/health` and `/metrics`: whether the server does its work, for people and for machines.
-
-use std::sync::Arc;
+//! `/api/health`: whether the server does its work, for people and for machines.
 
 use axum::{
     Extension, Json,
@@ -8,8 +6,8 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use prometheus_client::{encoding::text, registry::Registry};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{AppState, access::Caller};
 use crate::domain::Role;
@@ -31,6 +29,28 @@ impl Vital {
     }
 }
 
+/// How the server does.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Health<'a> {
+    /// `ok`, or `degraded` when something is wrong.
+    status: &'static str,
+    /// What is wrong; for those only who may look at the map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problems: Option<Vec<String>>,
+    /// The same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Vec<Check<'a>>>,
+}
+
+/// One thing that was looked at.
+#[derive(Serialize, JsonSchema)]
+struct Check<'a> {
+    name: &'a str,
+    ok: bool,
+    /// How it does, in words.
+    detail: &'a str,
+}
+
 /// `GET /api/health`: 200, or 503 with what is wrong.
 pub(super) async fn health(
     State(state): State<AppState>,
@@ -47,25 +67,17 @@ pub(super) async fn health(
         .filter_map(|(name, state)| state.as_ref().err().map(|wrong| format!("{name}: {wrong}")))
         .collect();
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let checks = checks.iter().map(|(name, state)| {
-        let detail = state.as_ref().unwrap_or_else(|wrong| wrong);
-        json!({ "name": name, "ok": state.is_ok(), "detail": detail })
+    let checks = checks.iter().map(|(name, state)| Check {
+        name,
+        ok: state.is_ok(),
+        detail: state.as_ref().unwrap_or_else(|wrong| wrong),
     });
-    let mut body = json!({ "status": if problems.is_empty() { "ok" } else { "degraded" } });
     // Names of hosts and files are not for everybody.
-    if state.access.is_public() || caller.role >= Role::Viewer {
-        body["problems"] = json!(problems);
-        body["checks"] = checks.collect();
-    }
+    let is_told = state.access.is_public() || caller.role >= Role::Viewer;
+    let body = Health {
+        status: if problems.is_empty() { "ok" } else { "degraded" },
+        checks: is_told.then(|| checks.collect()),
+        problems: is_told.then(|| problems.clone()),
+    };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
-}
-
-/// `GET /metrics`: `OpenMetrics` text.
-pub(super) async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
-    let mut body = String::new();
-    if text::encode(&mut body, &registry).is_err() {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], body).into_response()
 }

@@ -6,6 +6,7 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,31 +23,47 @@ use crate::{
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 pub(super) const MAX_LIMIT: u32 = 10_000;
 
+/// What every cursor of a history looks like.
+pub(super) const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})$";
+
 /// `from` is included, `to` is not; both in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct PageQuery {
+    /// Only of this node.
+    #[schemars(with = "Option<Id<'_>>")]
     pub(super) node: Option<String>,
+    /// This time or later, in milliseconds since 1970.
     pub(super) from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
     pub(super) to: Option<i64>,
+    /// At most so many: 100 if not given; what lies outside 1 to 10000 counts as the nearer end.
     pub(super) limit: Option<u32>,
+    /// Goes on where the page before ended: its `next`.
+    #[schemars(regex(pattern = CURSOR))]
     pub(super) cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct TelemetryPage<'a> {
+/// What a node measured, the newest first.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TelemetryPage<'a> {
     telemetry: Vec<TelemetryRecord<'a>>,
+    /// The cursor of the next page; null on the last.
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct MessagesPage<'a> {
+/// What was said, the newest first.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MessagesPage<'a> {
     messages: Vec<MessageRecord<'a>>,
+    /// The cursor of the next page; null on the last.
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct LinksPage<'a> {
+/// Who heard whom, the newest first.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct LinksPage<'a> {
     links: Vec<ObservationRecord<'a>>,
+    /// The cursor of the next page; null on the last.
     next: Option<String>,
 }
 
@@ -88,8 +105,8 @@ pub(super) async fn messages(
 }
 
 /// One node heard by another.
-#[derive(Debug, Serialize)]
-struct ObservationRecord<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ObservationRecord<'a> {
     from: Id<'a>,
     to: Id<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]

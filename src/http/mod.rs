@@ -5,14 +5,17 @@ mod access;
 mod allowance;
 mod analysis;
 mod assets;
+mod asyncapi;
 mod base;
 mod beat;
 mod bucket;
 mod client;
+mod cot;
 mod echo;
 mod error;
 mod etag;
 mod events;
+mod exposition;
 mod filter;
 mod frames;
 #[cfg(fuzzing)]
@@ -25,6 +28,7 @@ mod health;
 mod history;
 mod io;
 mod json;
+mod kml;
 mod lane;
 #[cfg(test)]
 mod law;
@@ -32,13 +36,16 @@ mod limits;
 mod metrics;
 mod nodes;
 mod ogc;
+mod openapi;
 mod opening;
 mod origin;
 mod polled;
+mod problems;
 mod proto;
 mod protocol;
 pub mod reader;
 mod records;
+mod request_id;
 mod rfc3339;
 mod roster;
 mod scrape;
@@ -50,6 +57,7 @@ mod tls;
 mod visits;
 mod waiting;
 mod wire;
+mod xml;
 
 use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
 
@@ -57,10 +65,12 @@ use axum::{
     Json, Router,
     extract::{FromRef, State},
     http::HeaderValue,
+    middleware::map_response,
     routing::{delete, get, post},
 };
 use prometheus_client::registry::Registry;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -79,12 +89,14 @@ use accept::Server;
 use access::{Access, Routes, Rule};
 use beat::Beat;
 use gate::Gate;
+use request_id::RequestIds;
 use roster::Roster;
 use stats::Stats;
 
 pub use accept::{Listener, listen};
 pub use access::{AccessSettings, AdminToken, KeySource, OidcSettings};
 pub use bucket::Rate;
+pub use cot::serve_cot;
 #[doc(hidden)]
 pub use echo::serve_echo;
 pub use frames::TickEncoder;
@@ -230,6 +242,7 @@ pub async fn serve(
     let server = Server {
         gate: Arc::new(Gate::new(Limits::clone(&state.limits), state.metrics.connections.clone())),
         metrics: state.metrics.clone(),
+        ids: Arc::new(RequestIds::new(&format!("{:x}", state.clock.now().as_millis()))),
         handshake: state.limits.handshake,
         patience: state.pulse.timeout,
         tls: tls.clone(),
@@ -296,6 +309,8 @@ fn router(state: AppState) -> Router {
         .route("/ogc/collections/{collectionId}/items/{featureId}", Rule::Map, get(ogc::item))
         .route("/tiles/nodes.json", Rule::Map, get(tiles::describe))
         .route("/tiles/nodes/{z}/{x}/{y}", Rule::Map, get(tiles::tile))
+        .route("/kml", Rule::Map, get(kml::link))
+        .route("/kml/nodes", Rule::Map, get(kml::nodes))
         // who may see what
         .route("/api/session", Rule::Open, get(access::session))
         .route("/api/login", Rule::Open, post(access::login))
@@ -306,13 +321,27 @@ fn router(state: AppState) -> Router {
         // operators
         .route("/api/health", Rule::Open, get(health::health))
         .route("/api/stats", Rule::Map, get(stats::stats))
-        .route("/metrics", Rule::Map, get(health::metrics))
+        .route("/metrics", Rule::Map, get(exposition::metrics))
+        // what can be asked
+        .route("/api/openapi.json", Rule::Open, get(openapi::serve))
+        .route("/api/asyncapi.json", Rule::Open, get(asyncapi::serve))
+        .route("/api/schema", Rule::Open, get(asyncapi::schemas))
+        .route("/api/schema/{name}", Rule::Open, get(asyncapi::schema))
+        .route("/api/docs", Rule::Open, get(openapi::page))
+        .route("/api/docs.js", Rule::Open, get(openapi::script))
+        .route("/api/docs.css", Rule::Open, get(openapi::style))
         // the page
         .route("/api/config", Rule::Open, get(page_config))
         .finish()
+        .layer(map_response(problems::complete))
         .layer(CompressionLayer::new())
         // the live map without a WebSocket, which nothing may hold back
-        .merge(Routes::new(&state).route("/api/events", Rule::Live, get(events::listen)).finish())
+        .merge(
+            Routes::new(&state)
+                .route("/api/events", Rule::Live, get(events::listen))
+                .finish()
+                .layer(map_response(problems::complete)),
+        )
         .fallback(assets::serve)
         .with_state(state);
     match cors {
@@ -321,11 +350,23 @@ fn router(state: AppState) -> Router {
     }
 }
 
-/// `GET /api/config`: what the page needs to know before it draws.
-async fn page_config(State(state): State<AppState>) -> Json<Value> {
-    Json(json!({
-        "name": state.page.name,
-        "version": env!("CARGO_PKG_VERSION"),
-        "mapStyleUrl": state.page.map_style_url.as_ref().map(url::Url::as_str),
-    }))
+/// What the page needs to know before it draws.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct PageConfig {
+    /// The name in the title.
+    name: String,
+    /// Of this server.
+    version: &'static str,
+    /// A map style to use instead of the built-in base map.
+    map_style_url: Option<String>,
+}
+
+/// `GET /api/config`
+async fn page_config(State(state): State<AppState>) -> Json<PageConfig> {
+    Json(PageConfig {
+        name: state.page.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        map_style_url: state.page.map_style_url.as_ref().map(url::Url::to_string),
+    })
 }

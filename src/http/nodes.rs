@@ -5,9 +5,10 @@ use std::{str::FromStr, sync::Arc};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -15,9 +16,10 @@ use super::{
     AppState,
     access::{Caller, Outcome},
     error::ApiError,
-    filter::bbox,
+    etag,
+    filter::{BBOX, bbox},
     geojson,
-    records::NodeRecord,
+    records::{Id, NodeRecord},
 };
 use crate::{
     domain::{Area, Filter, Node, NodeId, Timestamp},
@@ -28,7 +30,7 @@ const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 10_000;
 
 /// How an answer is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
     /// Records as in the protocol.
@@ -38,20 +40,31 @@ pub(super) enum Format {
     Geojson,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct NodesQuery {
+    /// `west,south,east,north` in degrees, edges included; `west` greater than `east` crosses the
+    /// antimeridian. Nodes without a position are in no box.
+    #[schemars(regex(pattern = BBOX))]
     bbox: Option<String>,
+    /// Only those heard at this time or later, in milliseconds since 1970.
     since: Option<i64>,
+    /// Only those whose id, long name or short name contains this, whatever the case.
     q: Option<String>,
+    /// At most so many: 1000 if not given; what lies outside 1 to 10000 counts as the nearer end.
     limit: Option<usize>,
+    /// Goes on after this node: the `next` of the page before.
+    #[schemars(with = "Option<Id<'_>>")]
     cursor: Option<String>,
+    /// How the answer is written.
     #[serde(default)]
     format: Format,
 }
 
-#[derive(Debug, Serialize)]
-struct NodesPage<'a> {
+/// Nodes by id.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct NodesPage<'a> {
     nodes: Vec<NodeRecord<'a>>,
+    /// The cursor of the next page; null on the last.
     next: Option<String>,
 }
 
@@ -60,11 +73,17 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     query: Result<Query<NodesQuery>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let after = query.cursor.as_deref().map(parse_id).transpose()?;
     let bounds = query.bbox.as_deref().map(bbox).transpose()?.map(Area::from);
+    // Read first: what is shown is never older than its tag says.
+    let tag = etag::of(&state).await?;
+    if let Some(same) = tag.unless_held(&headers) {
+        return Ok(same);
+    }
     let mut nodes = state.live.nodes(caller.narrow(Filter { bounds, ..Filter::default() })).await?;
     let since = query.since.map(Timestamp::from_millis);
     let text = query.q.map(|text| text.to_lowercase());
@@ -76,13 +95,13 @@ pub(super) async fn list(
     nodes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let next = (nodes.len() > limit).then(|| nodes[limit - 1].id.to_string());
     nodes.truncate(limit);
-    Ok(match query.format {
+    Ok(tag.on(match query.format {
         Format::Json => {
             let nodes = nodes.iter().map(|node| NodeRecord::whole(node, caller.types())).collect();
             Json(NodesPage { nodes, next }).into_response()
         }
         Format::Geojson => geojson::nodes(&nodes, caller.types(), next.as_deref()),
-    })
+    }))
 }
 
 /// `GET /api/nodes/{id}`
@@ -90,9 +109,15 @@ pub(super) async fn one(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let node = seen(&state, &caller, parse_id(&id)?).await?;
-    Ok(Json(NodeRecord::whole(&node, caller.types())).into_response())
+    let id = parse_id(&id)?;
+    let tag = etag::of(&state).await?;
+    let node = seen(&state, &caller, id).await?;
+    if let Some(same) = tag.unless_held(&headers) {
+        return Ok(same);
+    }
+    Ok(tag.on(Json(NodeRecord::whole(&node, caller.types())).into_response()))
 }
 
 /// A node that somebody sees on the map.

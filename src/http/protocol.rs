@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{
@@ -23,7 +24,7 @@ use super::records::{CellRecord, Id, MessageRecord, NodeRecord, PositionUpdate, 
 pub(super) const PROTOCOL: u32 = 1;
 
 /// What a client says.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ClientMessage {
@@ -46,18 +47,20 @@ pub(super) enum ClientMessage {
     },
     /// Anything else: answered by an error, and the connection goes on.
     #[serde(other)]
+    #[schemars(skip)]
     #[cfg_attr(test, ts(skip))]
     Unknown,
 }
 
 /// What a client wants to see. Every part given must match; no part given matches everything.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Filter {
     /// Only nodes that are here: in one rectangle, or in any of up to eight. A node without a
     /// position is in no bounds.
     #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "Option<OneOrMore>")]
     #[cfg_attr(test, ts(optional, as = "Option<OneOrMore>"))]
     pub bounds: Option<Vec<Bounds>>,
     /// Only these nodes.
@@ -75,28 +78,33 @@ pub struct Filter {
 }
 
 /// Which cells a client wants counted.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 pub struct Cells {
     /// 0 to 14, as in map tiles.
+    #[schemars(range(max = 14))]
     pub zoom: u32,
 }
 
 /// A rectangle in degrees, edges included. `west > east` crosses the antimeridian.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 pub struct Bounds {
+    #[schemars(range(min = -90, max = 90))]
     pub north: f64,
+    #[schemars(range(min = -90, max = 90))]
     pub south: f64,
+    #[schemars(range(min = -180, max = 180))]
     pub east: f64,
+    #[schemars(range(min = -180, max = 180))]
     pub west: f64,
 }
 
 /// A rectangle, or a list of them.
-#[cfg(test)]
-#[derive(TS)]
-#[ts(untagged)]
-#[expect(dead_code, reason = "stands for the type in TypeScript")]
+#[derive(JsonSchema)]
+#[cfg_attr(test, derive(TS), ts(untagged))]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "stands for the type in descriptions")]
 enum OneOrMore {
     One(Bounds),
     More(Vec<Bounds>),
@@ -128,7 +136,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Vec<Bounds
 }
 
 /// What a client may ask to be told of.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 #[serde(rename_all = "lowercase")]
 pub enum MessageType {
@@ -145,7 +153,7 @@ pub enum MessageType {
 }
 
 /// Where a client left off.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 pub(super) struct Resume {
     /// From the last snapshot or hello.
@@ -155,7 +163,7 @@ pub(super) struct Resume {
 }
 
 /// What the server says. Frames of one tick bear one revision, and all but the last say `more`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub(super) enum ServerMessage<'a> {
@@ -176,6 +184,7 @@ pub(super) enum ServerMessage<'a> {
         revision: u64,
         full: bool,
         #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        #[schemars(with = "Vec<NodeRecord<'a>>")]
         nodes: Items<'a, NodeRecord<'a>>,
         #[cfg_attr(test, ts(as = "Vec<String>"))]
         removed: Vec<Id<'a>>,
@@ -190,6 +199,7 @@ pub(super) enum ServerMessage<'a> {
     NodeEnter {
         revision: u64,
         #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        #[schemars(with = "Vec<NodeRecord<'a>>")]
         nodes: Items<'a, NodeRecord<'a>>,
         #[serde(skip_serializing_if = "is_false")]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
@@ -199,6 +209,7 @@ pub(super) enum ServerMessage<'a> {
     NodeUpdate {
         revision: u64,
         #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        #[schemars(with = "Vec<NodeRecord<'a>>")]
         nodes: Items<'a, NodeRecord<'a>>,
         #[serde(skip_serializing_if = "is_false")]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
@@ -208,6 +219,7 @@ pub(super) enum ServerMessage<'a> {
     PositionUpdate {
         revision: u64,
         #[cfg_attr(test, ts(as = "Vec<PositionUpdate>"))]
+        #[schemars(with = "Vec<PositionUpdate<'a>>")]
         positions: Items<'a, PositionUpdate<'a>>,
         #[serde(skip_serializing_if = "is_false")]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
@@ -217,6 +229,7 @@ pub(super) enum ServerMessage<'a> {
     TelemetryUpdate {
         revision: u64,
         #[cfg_attr(test, ts(as = "Vec<TelemetryUpdate>"))]
+        #[schemars(with = "Vec<TelemetryUpdate<'a>>")]
         telemetry: Items<'a, TelemetryUpdate<'a>>,
         #[serde(skip_serializing_if = "is_false")]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
@@ -226,6 +239,7 @@ pub(super) enum ServerMessage<'a> {
     NodeStatus {
         revision: u64,
         #[cfg_attr(test, ts(as = "Vec<NodeRecord>"))]
+        #[schemars(with = "Vec<NodeRecord<'a>>")]
         nodes: Items<'a, NodeRecord<'a>>,
         #[serde(skip_serializing_if = "is_false")]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
@@ -275,7 +289,7 @@ pub(super) enum ServerMessage<'a> {
 }
 
 /// What was wrong with a client's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {

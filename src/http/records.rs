@@ -1,6 +1,9 @@
 //! How nodes, positions, telemetry, links and messages look to the outside, in the protocol and
 //! in the REST answers alike.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 #[cfg(test)]
 use ts_rs::TS;
@@ -20,8 +23,26 @@ impl Serialize for Id<'_> {
     }
 }
 
+impl JsonSchema for Id<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "NodeId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            // 64 bytes without control characters; what is not ASCII has up to 4 bytes.
+            "pattern": r"^([ -~]{1,64}|[^\x00-\x1F\x7F-\x9F]{1,16})$",
+            "description": "Names a node: ! and eight hexadecimal digits for a radio.",
+            "examples": ["!a1b2c3d4"],
+        })
+    }
+}
+
 /// A node: whole, or the fields that changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NodeRecord<'a> {
@@ -58,7 +79,7 @@ pub(super) struct NodeRecord<'a> {
 }
 
 /// Where a node was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PositionRecord {
@@ -86,7 +107,7 @@ pub(super) struct PositionRecord {
 }
 
 /// A position that replaces the one held.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 pub(super) struct PositionUpdate<'a> {
     #[cfg_attr(test, ts(type = "string"))]
@@ -108,6 +129,44 @@ pub(super) struct TelemetryRecord<'a> {
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct TelemetryUpdate<'a>(pub TelemetryRecord<'a>);
+
+impl JsonSchema for TelemetryRecord<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "TelemetryRecord".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({
+            "type": "object",
+            "description": "Readings by the names of their metrics, and the time of the newest.",
+            "properties": { "time": { "type": "integer", "format": "int64" } },
+            "required": ["time"],
+        });
+        if let Some(properties) = schema.get_mut("properties") {
+            for metric in Metric::ALL {
+                properties[metric.name()] = serde_json::json!({ "type": "number" });
+            }
+        }
+        schema
+    }
+}
+
+impl JsonSchema for TelemetryUpdate<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "TelemetryUpdate".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = TelemetryRecord::json_schema(generator);
+        let id = generator.subschema_for::<Id<'_>>().to_value();
+        schema.insert("description".to_owned(), "Readings of a node to merge.".into());
+        schema.insert("required".to_owned(), serde_json::json!(["id", "time"]));
+        if let Some(properties) = schema.get_mut("properties") {
+            properties["id"] = id;
+        }
+        schema
+    }
+}
 
 /// The types of records with a field for each metric, which no derive can know.
 #[cfg(test)]
@@ -131,7 +190,7 @@ impl TS for TelemetryUpdate<'_> {
 }
 
 /// A neighbour that a node hears directly.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS), ts(optional_fields))]
 pub(super) struct LinkRecord<'a> {
     /// The neighbour.
@@ -145,7 +204,7 @@ pub(super) struct LinkRecord<'a> {
 }
 
 /// A text, or a marked place, sent to everybody on a channel.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS), ts(optional_fields))]
 pub(super) struct MessageRecord<'a> {
     /// Unique among the sender's messages.
@@ -162,7 +221,7 @@ pub(super) struct MessageRecord<'a> {
 }
 
 /// How many nodes are in a map tile.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS))]
 pub(super) struct CellRecord {
     /// Zoom, column and row: `z/x/y`.
@@ -172,7 +231,7 @@ pub(super) struct CellRecord {
 }
 
 /// A marked place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(TS), ts(optional_fields))]
 pub(super) struct WaypointRecord<'a> {
     /// The sender's number for it.

@@ -76,6 +76,29 @@ impl Stats {
     }
 }
 
+/// What the answer looks like. What it counts is what the rooms count.
+pub(super) fn schema() -> Value {
+    let numbers = json!({ "type": "object" });
+    json!({
+        "type": "object",
+        "required": ["version", "startedAt", "uptimeSeconds", "epoch", "revision", "now", "totals",
+            "windowSeconds", "perSecond", "percentiles"],
+        "properties": {
+            "version": { "type": "string" },
+            "startedAt": { "type": "integer" },
+            "uptimeSeconds": { "type": "integer" },
+            "epoch": { "type": "string" },
+            "revision": { "type": "integer" },
+            "now": numbers,
+            "totals": numbers,
+            "windowSeconds": { "type": "integer" },
+            "perSecond": numbers,
+            "percentiles": numbers,
+            "connections": { "type": "array", "items": { "type": "object" } },
+        },
+    })
+}
+
 /// `GET /api/stats`
 pub(super) async fn stats(
     State(state): State<AppState>,

@@ -5,15 +5,16 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     AppState,
     access::Caller,
     error::ApiError,
-    filter::bbox,
+    filter::{BBOX, bbox},
     geojson::{self, Visit},
-    history::{DEFAULT_LIMIT, MAX_LIMIT},
+    history::{CURSOR, DEFAULT_LIMIT, MAX_LIMIT},
     nodes::Format,
 };
 use crate::{
@@ -22,20 +23,31 @@ use crate::{
 };
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct VisitsQuery {
+    /// `west,south,east,north` in degrees, edges included; `west` greater than `east` crosses the
+    /// antimeridian.
+    #[schemars(regex(pattern = BBOX))]
     bbox: Option<String>,
+    /// This time or later, in milliseconds since 1970.
     from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
+    /// At most so many: 100 if not given; what lies outside 1 to 10000 counts as the nearer end.
     limit: Option<u32>,
+    /// Goes on where the page before ended: its `next`.
+    #[schemars(regex(pattern = CURSOR))]
     cursor: Option<String>,
+    /// How the answer is written.
     #[serde(default)]
     format: Format,
 }
 
-#[derive(Serialize)]
-struct VisitsPage<'a> {
+/// Who was where, the newest first.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct VisitsPage<'a> {
     positions: Vec<Visit<'a>>,
+    /// The cursor of the next page; null on the last. A page may be empty and still have one.
     next: Option<String>,
 }
 

@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Limits, Listener, Metrics, Pulse, accept::Server, gate::Gate, tls::Tls};
+use super::{
+    Limits, Listener, Metrics, Pulse, accept::Server, gate::Gate, request_id::RequestIds, tls::Tls,
+};
 
 /// Does `work`, and answers with 503 while it is in trouble with the database. `trouble` ends with
 /// the work.
@@ -34,6 +36,7 @@ pub async fn answer_during<T>(
         info!("answering on {scheme}://{address} that the map is not there yet");
         let metrics = Metrics::default();
         let server = Server {
+            ids: Arc::new(RequestIds::new("waiting")),
             handshake: limits.handshake,
             patience: pulse.timeout,
             tls,

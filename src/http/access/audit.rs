@@ -8,6 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -119,9 +120,11 @@ pub(super) fn name_of(token: &Token) -> String {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct AuditQuery {
+    /// At most so many; what lies outside what is allowed counts as the nearer end.
     limit: Option<u32>,
+    /// Goes on where the page before ended: its `next`.
     cursor: Option<i64>,
 }
 

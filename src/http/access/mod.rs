@@ -28,7 +28,7 @@ use crate::{
 };
 
 use audit::Notes;
-pub(super) use audit::{Outcome, list as deeds};
+pub(super) use audit::{AuditQuery, Outcome, list as deeds};
 pub(super) use caller::Caller;
 use caller::{By, Standing};
 pub(super) use cookie::is_secure;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, hash::Hash};
 
 use futures_util::future::BoxFuture;
 use rustc_hash::FxHashMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::params::begins;
@@ -99,7 +100,7 @@ pub(super) async fn gather<T, K: Eq + Hash>(
 }
 
 /// Values taken together.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(super) struct SpreadRecord {
     pub(super) count: u64,
     pub(super) min: f64,

@@ -7,6 +7,7 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{buckets::SpreadRecord, params::window};
@@ -23,16 +24,21 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct GatewaysQuery {
+    /// This time or later, in milliseconds since 1970.
     from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
+    /// At most so many; what lies outside what is allowed counts as the nearer end.
     limit: Option<usize>,
+    /// Goes on after this gateway: the `next` of the page before.
+    #[schemars(with = "Option<Id<'_>>")]
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct GatewaysPage<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct GatewaysPage<'a> {
     from: i64,
     to: i64,
     gateways: Vec<GatewayRecord<'a>>,
@@ -40,7 +46,7 @@ struct GatewaysPage<'a> {
 }
 
 /// One gateway.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct GatewayRecord<'a> {
     id: Id<'a>,
@@ -64,7 +70,7 @@ struct GatewayRecord<'a> {
 }
 
 /// How a signal was distributed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SignalRecord {
     #[serde(flatten)]
     values: SpreadRecord,
@@ -73,7 +79,7 @@ struct SignalRecord {
 }
 
 /// A class of a histogram: `from` to `to`, which is in the next one.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ClassRecord {
     from: f64,
     to: f64,
@@ -81,7 +87,7 @@ struct ClassRecord {
 }
 
 /// Metres.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DistanceRecord {
     nodes: usize,
     median: f64,

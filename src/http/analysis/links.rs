@@ -5,6 +5,7 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,18 +23,27 @@ use crate::{
 };
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct LinksQuery {
+    /// Only of this node.
+    #[schemars(with = "Option<Id<'_>>")]
     node: Option<String>,
+    /// This time or later, in milliseconds since 1970.
     from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
+    /// At most so many; what lies outside what is allowed counts as the nearer end.
     limit: Option<u32>,
+    /// Goes on where the page before ended: its `next`.
     cursor: Option<String>,
+    /// Takes together what lies in spans of this length, as 15m, 1h or 1d.
+    #[schemars(regex(pattern = super::params::BUCKET))]
     bucket: Option<String>,
 }
 
 /// One link in one bucket.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LinkSeriesRecord")]
 struct LinkRecord<'a> {
     /// Who was heard.
     from: Id<'a>,
@@ -48,9 +58,10 @@ struct LinkRecord<'a> {
     snr: Option<SpreadRecord>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct LinksPage<'a> {
+#[schemars(rename = "LinkSeriesPage")]
+pub(in crate::http) struct LinksPage<'a> {
     bucket_ms: i64,
     /// The newest first, those of a bucket by their ends.
     links: Vec<LinkRecord<'a>>,

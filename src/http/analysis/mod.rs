@@ -9,8 +9,8 @@ mod totals;
 mod track;
 mod written;
 
-pub(super) use gateways::gateways;
-pub(super) use links::links;
-pub(super) use series::telemetry;
-pub(super) use totals::totals;
-pub(super) use track::track;
+pub(super) use gateways::{GatewaysPage, GatewaysQuery, gateways};
+pub(super) use links::{LinksPage, LinksQuery, links};
+pub(super) use series::{SeriesPage, SeriesQuery, telemetry};
+pub(super) use totals::{TotalsPage, TotalsQuery, totals};
+pub(super) use track::{PositionsPage, TrackQuery, track};

@@ -11,6 +11,9 @@ const LONGEST: Duration = Duration::from_hours(24 * 31);
 const BUCKETS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(24 * 366);
 
+/// What a bucket looks like. Not all that looks like one is one.
+pub(super) const BUCKET: &str = r"^[1-9][0-9]{0,3}(s|m|h|d)$";
+
 /// The width of a bucket in milliseconds, of a text such as `15m` or `1h`.
 pub(super) fn bucket_ms(text: &str) -> Result<i64, ApiError> {
     let wrong = || {

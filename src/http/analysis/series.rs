@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,18 +23,25 @@ use crate::http::{
 };
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct SeriesQuery {
+    /// This time or later, in milliseconds since 1970.
     from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
+    /// At most so many; what lies outside what is allowed counts as the nearer end.
     limit: Option<u32>,
+    /// Goes on where the page before ended: its `next`.
     cursor: Option<String>,
+    /// Takes together what lies in spans of this length, as 15m, 1h or 1d.
+    #[schemars(regex(pattern = super::params::BUCKET))]
     bucket: Option<String>,
+    /// Only these metrics, by name with commas between; in buckets only.
     metric: Option<String>,
 }
 
 /// One bucket of one metric.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PointRecord {
     /// When it begins.
     time: i64,
@@ -41,9 +49,9 @@ struct PointRecord {
     values: SpreadRecord,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct SeriesPage {
+pub(in crate::http) struct SeriesPage {
     bucket_ms: i64,
     /// By metric, each the newest first.
     series: BTreeMap<&'static str, Vec<PointRecord>>,

@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::params::{begins, bucket_ms, window};
@@ -22,17 +23,23 @@ const USUAL: Duration = Duration::from_hours(24);
 const MAX_LIMIT: u32 = 1000;
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct TotalsQuery {
+    /// This time or later, in milliseconds since 1970.
     from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
+    /// Takes together what lies in spans of this length, as 15m, 1h or 1d.
+    #[schemars(regex(pattern = super::params::BUCKET))]
     bucket: Option<String>,
+    /// At most so many; what lies outside what is allowed counts as the nearer end.
     limit: Option<u32>,
+    /// Goes on where the page before ended: its `next`.
     cursor: Option<String>,
 }
 
 /// One bucket.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TotalRecord {
     /// When it begins.
     time: i64,
@@ -45,7 +52,7 @@ struct TotalRecord {
     gateways: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct TotalsPage {
     bucket_ms: i64,

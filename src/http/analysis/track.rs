@@ -6,6 +6,7 @@ use axum::{
     http::{Uri, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::written::{csv, gpx};
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// How a track is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     /// Records as in the protocol, the newest first.
@@ -38,21 +39,30 @@ enum Format {
 }
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct TrackQuery {
+    /// This time or later, in milliseconds since 1970.
     from: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
+    /// At most so many; what lies outside what is allowed counts as the nearer end.
     limit: Option<u32>,
+    /// Goes on where the page before ended: its `next`.
+    #[schemars(regex(pattern = crate::http::history::CURSOR))]
     cursor: Option<String>,
+    /// How the answer is written.
     #[serde(default)]
     format: Format,
-    /// Metres.
+    /// Leaves out positions that a line within so many metres does not need.
+    #[schemars(range(min = 0))]
     simplify: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct PositionsPage {
+/// Where a node was, the newest first.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct PositionsPage {
     positions: Vec<PositionRecord>,
+    /// The cursor of the next page; null on the last.
     next: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, RawQuery},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -68,21 +69,27 @@ impl Collection {
     }
 }
 
-#[derive(Serialize)]
+/// The landing page.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FeaturesLanding")]
 pub(in crate::http) struct Landing {
     title: &'static str,
     description: &'static str,
     links: Vec<Link>,
 }
 
-#[derive(Serialize)]
+/// What there is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FeaturesCollections")]
 pub(in crate::http) struct Collections {
     links: Vec<Link>,
     collections: Vec<Described>,
 }
 
-#[derive(Serialize)]
+/// A set of features.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FeaturesDescribed")]
 pub(in crate::http) struct Described {
     id: &'static str,
     title: &'static str,
@@ -91,6 +98,14 @@ pub(in crate::http) struct Described {
     extent: Value,
     item_type: &'static str,
     crs: [&'static str; 1],
+}
+
+/// The classes of the standard that this conforms to.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "FeaturesConformance")]
+pub(in crate::http) struct Conformance {
+    conforms_to: [&'static str; 3],
 }
 
 /// `GET /ogc`
@@ -117,9 +132,9 @@ pub(in crate::http) async fn landing(
 /// `GET /ogc/conformance`
 pub(in crate::http) async fn conformance(
     RawQuery(query): RawQuery,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Conformance>, ApiError> {
     no_params(query.as_deref())?;
-    Ok(Json(json!({ "conformsTo": CONFORMS_TO })))
+    Ok(Json(Conformance { conforms_to: CONFORMS_TO }))
 }
 
 /// `GET /ogc/collections`

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The media type of the definition.
-pub(super) const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
+pub(in crate::http) const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
 
 /// `GET /ogc/api`
 pub(in crate::http) async fn serve(base: Base) -> Response {
@@ -70,7 +70,8 @@ fn definition(base: &Base) -> Value {
     })
 }
 
-fn parameters() -> Value {
+/// The parameters by name.
+pub(in crate::http) fn parameters() -> Value {
     let collections = Collection::ALL.map(Collection::id);
     json!({
         "collectionId": {

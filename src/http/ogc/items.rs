@@ -6,6 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -17,9 +18,20 @@ use super::{
     positions,
 };
 
-#[derive(Serialize)]
+/// Nodes as features.
+pub(in crate::http) type NodesPage<'a> = FeatureCollection<nodes::Properties<'a>>;
+/// One of them.
+pub(in crate::http) type NodeFeature<'a> = Feature<nodes::Properties<'a>>;
+/// Where nodes have been, as features.
+pub(in crate::http) type PositionsPage = FeatureCollection<positions::Properties>;
+/// One of them.
+pub(in crate::http) type PositionFeature = Feature<positions::Properties>;
+
+/// Features, a page at a time.
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
-struct FeatureCollection<P> {
+#[schemars(rename = "{P}Page")]
+pub(in crate::http) struct FeatureCollection<P> {
     features: Vec<Feature<P>>,
     links: Vec<Link>,
     time_stamp: String,
@@ -29,8 +41,9 @@ struct FeatureCollection<P> {
 }
 
 /// One feature.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type")]
+#[schemars(rename = "{P}Feature")]
 pub(in crate::http) struct Feature<P> {
     pub(super) id: String,
     pub(super) geometry: Geometry,

@@ -1,5 +1,6 @@
 //! Links between the resources.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::base::Base;
@@ -8,7 +9,7 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const GEOJSON: &str = "application/geo+json";
 
 /// One link (RFC 8288), as a member of what it stands in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Link {
     href: String,
     rel: &'static str,

@@ -10,7 +10,10 @@ mod params;
 mod positions;
 
 pub(super) use self::{
-    collections::{all as collections, conformance, landing, one as collection},
-    definition::serve as definition,
-    items::{one as item, page as items},
+    collections::{
+        Collections, Conformance, Described, Landing, all as collections, conformance, landing,
+        one as collection,
+    },
+    definition::{OPENAPI, parameters, serve as definition},
+    items::{NodeFeature, NodesPage, PositionFeature, PositionsPage, one as item, page as items},
 };

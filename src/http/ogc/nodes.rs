@@ -1,8 +1,10 @@
 //! The nodes on the map as features: flat properties, which geographic tools make columns of.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::{Map, json};
 
 use super::{
     super::{error::ApiError, geojson::Geometry, nodes::parse_id, records::Id, rfc3339},
@@ -11,9 +13,11 @@ use super::{
 };
 use crate::domain::{Area, Bounds, Filter, Metric, Node};
 
-#[derive(Serialize)]
+/// What is known of a node.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Properties<'a> {
+#[schemars(rename = "NodeProperties")]
+pub(in crate::http) struct Properties<'a> {
     id: Id<'a>,
     network: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +60,18 @@ impl Serialize for Readings<'_> {
             map.serialize_entry(metric.name(), value)?;
         }
         map.end()
+    }
+}
+
+impl JsonSchema for Readings<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Readings".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let number = |metric: &Metric| (metric.name().to_owned(), json!({ "type": "number" }));
+        let properties: Map<_, _> = Metric::ALL.iter().map(number).collect();
+        json_schema!({ "type": "object", "properties": properties })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where nodes have been, as features. One is named by its node and its time.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -16,9 +17,11 @@ use crate::{
 /// time, and clients take a page without features for the last.
 const MAX_LOOKS: usize = 20;
 
-#[derive(Serialize)]
+/// What is known of where a node was.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Properties {
+#[schemars(rename = "PositionProperties")]
+pub(in crate::http) struct Properties {
     node: String,
     time: String,
     #[serde(skip_serializing_if = "Option::is_none")]

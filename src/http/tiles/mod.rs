@@ -18,7 +18,7 @@ use crate::domain::{Area, Filter};
 
 use cluster::MAX_FEATURES;
 use layer::FIELDS;
-use square::{MAX_ZOOM, Square};
+use square::{InvalidTile, MAX_ZOOM, Square};
 
 const MVT: &str = "application/vnd.mapbox-vector-tile";
 
@@ -48,14 +48,22 @@ pub(super) async fn describe(base: Base) -> Json<Value> {
     }))
 }
 
+impl From<InvalidTile> for ApiError {
+    fn from(invalid: InvalidTile) -> Self {
+        match invalid {
+            InvalidTile::NotNumbers => Self::BadRequest(invalid.to_string()),
+            InvalidTile::NotOnTheMap => Self::NotFound("the map has no such tile"),
+        }
+    }
+}
+
 /// `GET /tiles/nodes/{z}/{x}/{y}`, where `y` may end in `.mvt` or `.pbf`.
 pub(super) async fn tile(
     State(state): State<AppState>,
     Path((z, x, y)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let square =
-        Square::parse(&z, &x, &y).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let square = Square::parse(&z, &x, &y)?;
     // The revision is read first: what is shown is never older than its tag says.
     let tag = etag::of(&state).await?;
     if let Some(same) = tag.unless_held(&headers) {

@@ -15,10 +15,16 @@ pub(super) const EXTENT: u32 = 4096;
 /// Units around a tile that it shows as well, so that symbols on its edge are whole.
 pub(super) const BUFFER: u32 = 64;
 
-/// No such tile.
+/// Why something is no tile.
 #[derive(Debug, PartialEq, Eq, Error)]
-#[error("a tile is zoom/column/row: a zoom from 0 to {MAX_ZOOM}, the others below 2^zoom")]
-pub(super) struct InvalidTile;
+pub(super) enum InvalidTile {
+    /// Not three numbers.
+    #[error("a tile is zoom/column/row in whole numbers, which .mvt or .pbf may follow")]
+    NotNumbers,
+    /// Beyond the finest zoom, or beyond the edge of the map.
+    #[error("the map has tiles of zoom 0 to {MAX_ZOOM}, columns and rows below 2^zoom")]
+    NotOnTheMap,
+}
 
 /// One tile: `x` to the east and `y` to the south, both from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +40,16 @@ impl Square {
         let y = y.strip_suffix(".mvt").or_else(|| y.strip_suffix(".pbf")).unwrap_or(y);
         let number = |text: &str| -> Result<u32, InvalidTile> {
             let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| text.parse().ok()).flatten().ok_or(InvalidTile)
+            if text.is_empty() || !is_number {
+                return Err(InvalidTile::NotNumbers);
+            }
+            text.parse().map_err(|_too_great| InvalidTile::NotOnTheMap)
         };
         let zoom = u8::try_from(number(zoom)?).ok().filter(|zoom| *zoom <= MAX_ZOOM);
-        let zoom = zoom.ok_or(InvalidTile)?;
-        let square = Self { zoom, x: number(x)?, y: number(y)? };
-        let width = 1 << zoom;
-        (square.x < width && square.y < width).then_some(square).ok_or(InvalidTile)
+        let (x, y) = (number(x)?, number(y)?);
+        let square = Self { zoom: zoom.ok_or(InvalidTile::NotOnTheMap)?, x, y };
+        let width = 1 << square.zoom;
+        (square.x < width && square.y < width).then_some(square).ok_or(InvalidTile::NotOnTheMap)
     }
 
     /// Tiles from edge to edge of the world.

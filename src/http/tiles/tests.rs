@@ -168,16 +168,21 @@ fn only_tiles_of_the_map_are_tiles() {
         ("23", "0", "0"),
         ("1", "2", "0"),
         ("1", "0", "2"),
+        ("256", "0", "0"),
+        ("9", "99999999999", "0"),
+    ] {
+        assert_eq!(Square::parse(z, x, y), Err(InvalidTile::NotOnTheMap), "{z}/{x}/{y}");
+    }
+    for (z, x, y) in [
         ("-1", "0", "0"),
         ("", "0", "0"),
         ("1", "+1", "0"),
         ("1", "0", ".mvt"),
         ("1", "0", "0.png"),
         ("1", "0", "0.mvt.pbf"),
-        ("256", "0", "0"),
-        ("9", "99999999999", "0"),
         ("a", "b", "c"),
+        ("1", "1.0", "0"),
     ] {
-        assert_eq!(Square::parse(z, x, y), Err(InvalidTile), "{z}/{x}/{y}");
+        assert_eq!(Square::parse(z, x, y), Err(InvalidTile::NotNumbers), "{z}/{x}/{y}");
     }
 }

@@ -72,6 +72,13 @@ async fn every_route_but_the_open_ones_is_closed_to_who_has_not_signed_in() {
             "/api/login",
             "/api/logout",
             "/api/health",
+            "/api/openapi.json",
+            "/api/asyncapi.json",
+            "/api/schema",
+            "/api/schema/{name}",
+            "/api/docs",
+            "/api/docs.js",
+            "/api/docs.css",
             "/api/config"
         ]
     );

@@ -8,6 +8,7 @@ pub(crate) mod geocast;
 pub(crate) mod mirror;
 pub(crate) mod radio;
 pub(crate) mod raw;
+pub(crate) mod schema;
 pub(crate) mod screen;
 
 use std::{path::PathBuf, time::Duration};
@@ -20,6 +21,7 @@ pub(crate) use geocast::Geocast;
 pub(crate) use mirror::Mirror;
 pub(crate) use radio::{Radio, now_millis};
 pub(crate) use raw::RawSocket;
+pub(crate) use schema::Schema;
 pub(crate) use screen::Screen;
 
 /// How long anything may take before a test fails.

@@ -1,0 +1,66 @@
+//! `/api/openapi.json` and `/api/docs`: what can be asked, as OpenAPI 3.1 and as a page. What is
+//! said of types is generated from the types.
+
+mod docs;
+mod operation;
+mod paths;
+mod types;
+
+use std::sync::LazyLock;
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+use super::base::Base;
+
+pub(super) use docs::{page, script, style};
+pub(super) use types::Types;
+
+use operation::problem_response;
+
+/// The document, but for where the server is.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
+
+/// `GET /api/openapi.json`
+pub(super) async fn serve(base: Base) -> Json<Value> {
+    let mut document = DOCUMENT.clone();
+    let here = Some(base.url("")).filter(|url| !url.is_empty());
+    document["servers"] = json!([{ "url": here.as_deref().unwrap_or("/") }]);
+    Json(document)
+}
+
+fn document() -> Value {
+    let mut types = Types::new("/components/schemas");
+    let mut paths = Map::new();
+    for operation in paths::all(&mut types) {
+        let (path, method) = (operation.path, operation.method);
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        item[method] = operation.written();
+    }
+    let problem = problem_response(&mut types);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "geocast",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "A live map of a mesh network",
+            "description": "Questions about now are answered from what the map shows, questions \
+                about the past from the database. Names are camelCase, times are whole \
+                milliseconds since 1970, places are degrees, what is not known is absent. \
+                Parameters that are not known are ignored, but for those of OGC API - Features. \
+                The live conversation is described in /api/asyncapi.json.",
+            "license": { "name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later" },
+        },
+        "tags": paths::TAGS.map(|(name, description)| json!({
+            "name": name, "description": description,
+        })),
+        "paths": paths,
+        "components": {
+            "schemas": types.definitions(),
+            "responses": { "Problem": problem },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests;
