@@ -20,7 +20,10 @@ use crate::{
     capture::{self, Guarantee, Pace, RecordOptions, ReplayOptions, Summary},
     config::{self, Secret},
     demo::{self, DemoSettings},
-    domain::{Clock, policy::Policy},
+    domain::{
+        Clock, SharedLogbook,
+        policy::{KeptOut, Policy},
+    },
     http::{self, PageSettings},
     ingest::MqttUrl,
     rooms::Rooms,
@@ -58,8 +61,17 @@ pub async fn serve(
             return Ok(());
         }
     };
+    // Nothing is shown before it is held to the policy.
+    let kept_out = tokio::select! {
+        kept_out = hold_to(&*store, &settings.policy) => kept_out?,
+        () = &mut stop => {
+            store.close().await;
+            info!("stopped");
+            return Ok(());
+        }
+    };
     let mut rooms = Rooms::default();
-    let server = open(&mut rooms, settings, (door, tls), store, clock).await?;
+    let server = open(&mut rooms, settings, (door, tls), (store, kept_out), clock).await?;
     server.run_until(rooms, stop).await
 }
 
@@ -83,6 +95,7 @@ pub async fn demo(
     let tls = tls(&settings.map).await?;
     let store = database(&settings, &door, tls.as_ref()).await?;
     let mut rooms = Rooms::default();
+    let store = (store, KeptOut::default());
     let server = open(&mut rooms, settings, (door, tls), store, clock.clone()).await?;
     let broker = server.broker.context("the demonstration needs the embedded broker")?;
     let mesh = DemoSettings { broker, nodes: config.nodes.into(), seed: config.seed };
@@ -149,7 +162,7 @@ async fn open(
     rooms: &mut Rooms,
     settings: Settings,
     (door, tls): (Arc<TcpListener>, Option<Arc<http::Tls>>),
-    store: Arc<dyn Store>,
+    (store, kept_out): (Arc<dyn Store>, KeptOut),
     clock: Clock,
 ) -> anyhow::Result<Server> {
     let mut registry = Registry::with_prefix("geocast");
@@ -158,8 +171,6 @@ async fn open(
     let (jobs_in, jobs) = mpsc::channel(settings.max_pending - most_jobs);
     let (committed_in, committed) = mpsc::channel(COMMITTED);
 
-    // Nothing is shown before it is held to the policy.
-    let kept_out = hold_to(&*store, &settings.policy).await?;
     let (live, broadcaster) = world(&*store, &settings.map, &clock, &mut registry).await?;
 
     let jobs = (jobs, most_jobs);
@@ -179,6 +190,9 @@ async fn open(
 
     let policy = (settings.policy, kept_out);
     let (intake, gatekeeper) = intake(&settings.channel_keys, policy, &clock, &mut registry)?;
+    let logbook = SharedLogbook::default();
+    logbook.restore(store.refusals().await?);
+    let intake = intake.noting_in(logbook.clone());
     let (removals_in, removals) = mpsc::channel(REMOVALS);
     let warden = Warden {
         store: Arc::clone(&store),
@@ -186,6 +200,7 @@ async fn open(
         intake: intake.clone(),
         jobs: jobs_in.clone(),
         removals,
+        logbook: logbook.clone(),
         clock: clock.clone(),
         stop: rooms.stop.clone(),
     };
@@ -213,6 +228,7 @@ async fn open(
         access,
         removals: removals_in,
         tls,
+        logbook,
     };
     if let Some(address) = settings.map.cot_listen {
         let door = http::listen(address)

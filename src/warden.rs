@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::{
     domain::{
-        Clock, NodeId, Report,
+        Clock, NodeId, Report, SharedLogbook,
         policy::{Left, Standing, Why},
     },
     ingest::{Gatekeeper, Intake},
@@ -37,6 +37,8 @@ pub(crate) struct Warden {
     pub(crate) jobs: mpsc::Sender<Job>,
     /// Administrators' wishes. Whoever wishes waits while it is full.
     pub(crate) removals: mpsc::Receiver<Removal>,
+    /// What was refused, for whoever asks why.
+    pub(crate) logbook: SharedLogbook,
     /// The time.
     pub(crate) clock: Clock,
     /// Says that the server is stopping.
@@ -62,7 +64,10 @@ impl Warden {
             tokio::select! {
                 Some(removal) = self.removals.recv() => self.remove(removal).await,
                 _ = looks.tick() => {
-                    let looked = self.look(&mut seen).await;
+                    let looked = match self.look(&mut seen).await {
+                        Ok(()) => self.note().await,
+                        failed => failed,
+                    };
                     judge(looked, &mut seen);
                 }
                 () = self.stop.cancelled() => break,
@@ -70,6 +75,13 @@ impl Warden {
             self.let_go(self.gatekeeper.release(self.clock.now())).await;
         }
         self.let_go(self.gatekeeper.release_all()).await;
+        judge(self.note().await, &mut seen);
+    }
+
+    /// Puts on disk what was refused since the last time. What fails is only remembered in memory.
+    async fn note(&self) -> Result<(), StoreError> {
+        let fresh = self.logbook.take_fresh();
+        if fresh.is_empty() { Ok(()) } else { self.store.note_refusals(&fresh).await }
     }
 
     /// Hands over positions that were held.
@@ -93,6 +105,7 @@ impl Warden {
     /// Keeps a node out or lets it in, here and on disk, and waits until that is done.
     async fn change(&self, standing: Standing) {
         info!("{}", said(&standing));
+        self.logbook.forget(standing.node());
         self.gatekeeper.apply(&standing);
         let (done, settled) = oneshot::channel();
         let job = self.intake.change(standing, move || {

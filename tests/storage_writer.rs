@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use geocast::{
     domain::{
         Continuation, Filed, Message, Network, NodeId, Packet, PacketKey, Patch, Position,
-        Reception, Report, Terms, Timestamp,
+        Reception, Remark, Report, Terms, Timestamp,
         policy::{KeptOut, Left, Policy, Standing, Why},
     },
     storage::{
@@ -77,6 +77,18 @@ fn fate(id: u64) -> Filed {
 impl Withhold for FakeStore {
     async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
         unimplemented!("nobody is kept out")
+    }
+
+    async fn left(&self, _: &NodeId) -> Result<Option<Left>, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn note_refusals(&self, _: &[(NodeId, Remark)]) -> Result<(), StoreError> {
+        unimplemented!("nothing is refused")
+    }
+
+    async fn refusals(&self) -> Result<Vec<(NodeId, Remark)>, StoreError> {
+        unimplemented!("nothing is refused")
     }
 
     async fn kept_out_changes(&self) -> Result<i64, StoreError> {

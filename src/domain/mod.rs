@@ -6,6 +6,7 @@ mod batch;
 mod filter;
 mod geo;
 mod join;
+mod logbook;
 mod node;
 mod packet;
 mod patch;
@@ -22,6 +23,7 @@ pub use batch::{Batch, Change, Sight, SightKind, Spoken, TouchedCell};
 pub use filter::{Filter, MessageTypes};
 pub use geo::{Area, Bounds, InvalidBounds, OffTheGlobe, Place};
 pub use join::{Motion, Pair, Span, States, Viewports, Way};
+pub use logbook::{Heard, Logbook, Page, Remark, SharedLogbook};
 pub use node::{Groups, Info, InvalidNodeId, Link, Links, Network, Node, NodeId, Position, Status};
 pub use packet::{
     Filed, LinkObservation, LinkSource, OkToMqtt, PACKET_WINDOW, Packet, PacketKey, Reception,

@@ -15,6 +15,7 @@ mod echo;
 mod error;
 mod etag;
 mod events;
+mod explain;
 mod exposition;
 mod filter;
 mod frames;
@@ -81,7 +82,7 @@ use tracing::info;
 
 use crate::{
     broadcast::LiveMap,
-    domain::{Clock, Role},
+    domain::{Clock, Role, SharedLogbook},
     storage::{Removal, Store},
 };
 
@@ -160,6 +161,8 @@ pub struct Parts {
     pub removals: mpsc::Sender<Removal>,
     /// What connections are encrypted with; none where they are not.
     pub tls: Option<Arc<Tls>>,
+    /// What was heard of each node, and why it was not shown.
+    pub logbook: SharedLogbook,
 }
 
 /// What every handler is given: one reference, which each connection can afford to hold.
@@ -177,6 +180,7 @@ struct Common {
     stats: Arc<Stats>,
     access: Access,
     removals: mpsc::Sender<Removal>,
+    logbook: SharedLogbook,
     page: Arc<PageSettings>,
     page_policy: HeaderValue,
     pulse: Pulse,
@@ -223,6 +227,7 @@ pub async fn serve(
         stats: Arc::clone(&looks),
         access,
         removals: parts.removals,
+        logbook: parts.logbook,
         roster: Roster::new(parts.metrics.clone()),
         metrics: parts.metrics,
         page_policy: assets::page_policy(
@@ -290,6 +295,7 @@ fn router(state: AppState) -> Router {
         .route("/api/nodes", Rule::Shared, get(nodes::list))
         .route("/api/nodes/{id}", Rule::Shared, get(nodes::one))
         .route("/api/nodes/{id}", administrator, delete(nodes::forget))
+        .route("/api/explain/{id}", Rule::Map, get(explain::explain))
         // questions about then, answered from the database
         .route("/api/nodes/{id}/positions", Rule::Shared, get(analysis::track))
         .route("/api/nodes/{id}/telemetry", Rule::Shared, get(analysis::telemetry))

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Metrics, Refusal};
 use crate::domain::{
-    Report, Timestamp,
-    policy::{Decision, Denial, Flow, KeptOut, Merged, Origin, Policy, Standing},
+    NodeId, Report, Timestamp,
+    policy::{Decision, Denial, Flow, KeptOut, Merged, Origin, Policy, Standing, Stripped},
 };
 
 /// Decides what of every packet may be kept and shown. All sources share one.
@@ -28,6 +28,7 @@ pub(super) struct Admitted {
     /// None if it is merged with one that follows.
     pub(super) report: Result<Box<Report>, Option<Refusal>>,
     pub(super) standing: Option<Standing>,
+    pub(super) stripped: Stripped,
 }
 
 impl Gatekeeper {
@@ -54,6 +55,11 @@ impl Gatekeeper {
     /// Who is kept out.
     pub fn kept_out(&self) -> KeptOut {
         self.state().kept_out.clone()
+    }
+
+    /// Whether nothing is told of this node, also not that it is a gateway.
+    pub(super) fn hides(&self, node: &NodeId) -> bool {
+        self.policy.general.block_nodes.contains(node) || self.state().kept_out.is_hidden(node)
     }
 
     /// The positions that were held until now, since their nodes sent too many.
@@ -95,7 +101,7 @@ impl Gatekeeper {
             }),
             (report, _) => report.map_err(|denial| Some(refusal(denial))),
         };
-        Admitted { report, standing }
+        Admitted { report, standing, stripped }
     }
 
     /// What is under the lock is whole whenever it is let go.

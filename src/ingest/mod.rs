@@ -14,7 +14,7 @@ use thiserror::Error;
 #[cfg(feature = "broker")]
 pub use broker::{Broker, BrokerError};
 pub use gatekeeper::Gatekeeper;
-pub use intake::{Decode, Intake};
+pub use intake::{Decode, Intake, Sender};
 pub use meshtastic::{ChannelKey, ChannelKeys, Decoder, InvalidChannelKey};
 pub use metrics::Metrics;
 pub use mqtt::{

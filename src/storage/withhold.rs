@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use crate::domain::{
-    NodeId,
+    NodeId, Remark,
     policy::{Left, Policy},
 };
 
@@ -63,6 +63,15 @@ impl Default for Reapplied {
 pub trait Withhold: Send + Sync {
     /// Everybody who is kept out.
     async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError>;
+
+    /// Since when this node is kept out, and why, if it is.
+    async fn left(&self, node: &NodeId) -> Result<Option<Left>, StoreError>;
+
+    /// Adds to what is remembered of why nodes are not shown. Limited in number; the oldest go.
+    async fn note_refusals(&self, refusals: &[(NodeId, Remark)]) -> Result<(), StoreError>;
+
+    /// What is remembered of that, the oldest first.
+    async fn refusals(&self) -> Result<Vec<(NodeId, Remark)>, StoreError>;
 
     /// A number that grows with every change of who is kept out.
     async fn kept_out_changes(&self) -> Result<i64, StoreError>;

@@ -360,6 +360,92 @@ async fn a_node_that_an_administrator_forgets_is_nowhere_and_stays_out() {
     assert!(!is_shown(&geocast, Radio(1)).await);
 }
 
+/// The reasons that are given for a node, newest first.
+fn reasons(explanation: &Value) -> Vec<&str> {
+    let refusals = explanation["refusals"].as_array().unwrap();
+    refusals.iter().map(|refusal| refusal["reason"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_told_why_it_is_not_on_the_map_and_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let settings = [
+        "--home-zone",
+        "47.0,8.0,500",
+        "--region",
+        "46.0,7.0 46.0,9.0 48.0,9.0 48.0,7.0",
+        "--max-positions-per-node",
+        "1/1h",
+    ];
+    let (geocast, mut gateway) = open(folder.path(), &settings).await;
+    let explain = async |number: u32| {
+        let (status, told) = geocast.ask(&format!("/api/explain/{}", Radio(number).id())).await;
+        assert_eq!(status, 200, "{told}");
+        told
+    };
+    gateway.publish(Radio(1).at(47.5, 8.5));
+    gateway.publish(with_bits(Radio(2).at(47.5, 8.5), Some(0)));
+    let hidden = Position {
+        latitude_i: Some(475_000_000),
+        longitude_i: Some(85_000_000),
+        ..Position::default()
+    };
+    gateway.publish(Radio(3).says(PortNum::PositionApp, &hidden.encode_to_vec()));
+    gateway.publish(Radio(4).named("Hill \u{1f6ab}", "H"));
+    gateway.publish(Radio(5).at(10.0, 10.0));
+    gateway.publish(Radio(6).at(47.001, 8.001));
+    for latitude in [47.5, 47.6, 47.7] {
+        gateway.publish(Radio(7).at(latitude, 8.5));
+    }
+    let (topic, payload) = Radio(8).text("secret words");
+    let mut envelope = ServiceEnvelope::decode(&*payload).unwrap();
+    let packet = envelope.packet.as_mut().unwrap();
+    packet.channel = 77;
+    packet.payload_variant = Some(PayloadVariant::Encrypted(vec![9; 30]));
+    gateway.publish((topic.clone(), envelope.encode_to_vec()));
+
+    let shown = explain(1).await;
+    assert_eq!(shown["verdict"], "shown");
+    assert_eq!(shown["heard"][0]["gateway"], "!6a7e0001");
+    assert_eq!(shown["heard"][0]["topic"], topic);
+    assert_eq!(shown["heard"][0]["port"], 3);
+    for (number, verdict, reason) in [
+        (2, "refused", "ok_to_mqtt"),
+        (3, "refused", "precision_zero"),
+        (4, "kept_out", "opted_out"),
+        (5, "kept_out", "outside_region"),
+        (6, "shown_without_position", "position_withheld"),
+        (7, "shown", "rate"),
+        (8, "refused", "no_key"),
+    ] {
+        let told = explain(number).await;
+        assert_eq!(
+            (told["verdict"].as_str(), reasons(&told)[0]),
+            (Some(verdict), reason),
+            "{told}"
+        );
+        assert!(!told["advice"].as_array().unwrap().is_empty(), "{told}");
+        for secret in ["47.001", "8.001", "secret words", "Hill"] {
+            assert!(!told.to_string().contains(secret), "{told}");
+        }
+    }
+    assert_eq!(explain(8).await["refusals"][0]["channelHash"], 77);
+    let shy = explain(4).await;
+    assert!(!shy.to_string().contains("6a7e0001"), "not where it was heard: {shy}");
+    let never = explain(9).await;
+    assert_eq!((never["verdict"].as_str(), reasons(&never)), (Some("never_heard"), vec![]));
+    assert_eq!(geocast.ask("/api/explain/%00").await.0, 400);
+
+    // It survives a restart.
+    let (status, log) = geocast.stop().await;
+    assert!(status.success(), "{log}");
+    let geocast = Geocast::with(folder.path(), &settings).await;
+    let (_, told) = geocast.ask("/api/explain/!00000008").await;
+    assert_eq!(reasons(&told), ["no_key"]);
+    let (_, told) = geocast.ask("/api/explain/!00000004").await;
+    assert_eq!((told["verdict"].as_str(), reasons(&told)), (Some("kept_out"), vec!["opted_out"]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_forgets_a_node_with_and_without_a_running_server() {
     let folder = TempDir::new().unwrap();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use geocast::{
     broadcast::{self, Broadcaster},
-    domain::{Clock, Lifetimes, Timestamp, World},
+    domain::{Clock, Lifetimes, SharedLogbook, Timestamp, World},
     http::{self, AccessSettings, Limits, PageSettings, Parts, Pulse, TickEncoder},
     storage,
 };
@@ -45,6 +45,7 @@ async fn who_gives_no_sign_of_life_is_asked_and_then_hung_up_on() {
         access: AccessSettings { public: true, ..AccessSettings::default() },
         removals: mpsc::channel(1).0,
         tls: None,
+        logbook: SharedLogbook::default(),
     };
     let (patches, committed) = mpsc::channel(1);
     let stop = Arc::new(tokio::sync::Notify::new());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use geocast::{
     domain::{
-        Link, LinkObservation, LinkSource, Links, NodeId, OkToMqtt, Place, Report, Stamp,
+        Link, LinkObservation, LinkSource, Links, NodeId, OkToMqtt, Place, Remark, Report, Stamp,
         Timestamp,
         policy::{HomeZone, Left, Policy, Precision, Rules, Why},
     },
@@ -70,8 +70,22 @@ pub(crate) async fn a_node_that_is_erased_is_nowhere_and_the_others_are_as_befor
     commit(&store, &reports).await;
     commit(&store, &[hearing(30)]).await;
     store.quarantine(&report(2, 99, 1, after(40)), "odd").await.unwrap();
+    let remark = |time| Remark {
+        time: after(time),
+        reason: "no_key".into(),
+        channel_hash: Some(u32::MAX),
+        topic: Some("msh/EU_868".into()),
+        gateway: Some(NodeId::Radio(1)),
+        port: Some(70),
+    };
+    let notes = [(NodeId::Radio(2), remark(1)), (NodeId::Radio(5), remark(2))];
+    store.note_refusals(&notes).await.unwrap();
+    assert_eq!(store.refusals().await.unwrap(), notes);
     store.keep_out(&NodeId::Radio(2), FORGOTTEN).await.unwrap();
+    assert_eq!(store.left(&NodeId::Radio(2)).await.unwrap(), Some(FORGOTTEN));
+    assert_eq!(store.left(&NodeId::Radio(5)).await.unwrap(), None);
     erase(&store, 2).await;
+    assert_eq!(store.refusals().await.unwrap(), notes[1..]);
     let left = everything(&store).await;
     assert!(!left.contains("Radio(2)"), "{left}");
     let of_three = nodes(&store).await.into_iter().find(|node| node.id == NodeId::Radio(3));

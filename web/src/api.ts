@@ -11,6 +11,16 @@ export interface Health {
 	problems: string[];
 }
 
+/** What the server says of why a node is on the map, or not. Newest first. */
+export interface Explanation {
+	id: string;
+	verdict: string;
+	summary: string;
+	heard: { time: number; topic: string; gateway: string; port: number }[];
+	refusals: { time: number; reason: string; message: string; topic?: string; gateway?: string }[];
+	advice: string[];
+}
+
 /** The share link that the page was opened by: what it asks for is answered within its view. */
 export const share = new URLSearchParams(location.search).get('share');
 
@@ -48,6 +58,10 @@ export async function fetchNode(id: string): Promise<NodeRecord | null> {
 	if (response.status === 404) return null;
 	if (!response.ok) throw new Error(`the node was answered with ${response.status}`);
 	return (await response.json()) as NodeRecord;
+}
+
+export function fetchExplanation(id: string): Promise<Explanation> {
+	return get(`explain/${encodeURIComponent(id)}`);
 }
 
 /** Newest first. */

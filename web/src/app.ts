@@ -8,6 +8,7 @@ import { Selection } from './selection';
 import { ConnectionStatus } from './ui/connection';
 import { Details } from './ui/details';
 import { byId } from './ui/dom';
+import { ExplainPanel } from './ui/explain';
 import { NodeList } from './ui/list';
 import { MessageFeed } from './ui/messages';
 import { coveredEdges } from './ui/panels';
@@ -36,6 +37,7 @@ export class App {
 	private readonly tabs: Tabs;
 	private readonly messages: MessageFeed;
 	private readonly details: Details;
+	private readonly explanation: ExplainPanel;
 	private readonly sheet: Sheet;
 	private readonly listing: Listing;
 	private fieldsDirty = false;
@@ -65,6 +67,7 @@ export class App {
 			() => this.searched(),
 			() => this.list.first && this.select(this.list.first, true),
 			() => this.list.focusFirst(),
+			(id) => this.explain(id),
 		);
 		this.listing = new Listing(this.search, () => this.showList(false));
 		this.messages = new MessageFeed(nameOf, (id) => this.select(id, true));
@@ -79,7 +82,8 @@ export class App {
 			onSelect: (id) => this.select(id, true),
 			nameOf,
 		});
-		const { place, node } = readHash(location.hash);
+		this.explanation = new ExplainPanel(() => this.explain(null));
+		const { place, node, explain } = readHash(location.hash);
 		this.view = new MapView(byId('map'), config.mapStyleUrl, this.theme.theme, place, {
 			onMoved: () => this.moved(),
 			onSelect: select,
@@ -88,6 +92,7 @@ export class App {
 		});
 		this.sheet = new Sheet(() => this.measurePanels());
 		if (node) this.select(node);
+		if (explain) this.explain(explain);
 	}
 
 	start(): void {
@@ -267,12 +272,19 @@ export class App {
 	}
 
 	private writeAddress(): void {
-		history.replaceState(null, '', writeHash({ place: this.view.place(), node: this.selection.id }));
+		const explain = this.explanation.id ?? undefined;
+		history.replaceState(null, '', writeHash({ place: this.view.place(), node: this.selection.id, explain }));
+	}
+
+	private explain(id: string | null): void {
+		this.explanation.show(id);
+		this.writeAddress();
 	}
 
 	private readAddress(): void {
-		const { place, node } = readHash(location.hash);
+		const { place, node, explain } = readHash(location.hash);
 		if (place) this.view.jumpTo(place);
 		this.select(node);
+		this.explain(explain ?? null);
 	}
 }

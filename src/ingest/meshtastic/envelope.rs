@@ -7,14 +7,14 @@ use prost::Message;
 
 use super::{
     content::{Content, Said},
-    header::Header,
+    header::{BROADCAST, Header},
     keys::{ChannelKeys, Cipher},
     text,
     topic::{self, DIRECT_MESSAGES, Uplink},
 };
 use crate::{
     domain::{NodeId, OkToMqtt, Report, Timestamp},
-    ingest::Refusal,
+    ingest::{Refusal, Sender},
 };
 
 /// The bit of `Data.bitfield` by which a sender agrees that the packet goes to MQTT.
@@ -58,6 +58,18 @@ pub(super) fn read_map_report(payload: &[u8], arrived: Timestamp) -> Result<Repo
         }
         _ => Err(Refusal::Malformed),
     }
+}
+
+/// Who sent it, as far as the outside of the packet says.
+pub(super) fn origin(payload: &[u8], gateway: Option<NodeId>) -> Option<Sender> {
+    let envelope = ServiceEnvelope::decode(payload).ok()?;
+    let packet = envelope.packet.filter(|packet| !matches!(packet.from, 0 | BROADCAST))?;
+    let (port, channel_hash) = match &packet.payload_variant {
+        Some(PayloadVariant::Decoded(data)) => (u16::try_from(data.portnum).ok(), None),
+        _ => (None, Some(packet.channel)),
+    };
+    let gateway = gateway.or_else(|| topic::radio(&envelope.gateway_id).ok());
+    Some(Sender { node: NodeId::Radio(packet.from), gateway, port, channel_hash })
 }
 
 /// When the gateway says that it heard the packet, in seconds since 1970.

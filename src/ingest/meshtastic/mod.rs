@@ -16,7 +16,7 @@ mod telemetry;
 mod text;
 mod topic;
 
-use super::{Decode, Refusal};
+use super::{Decode, Refusal, Sender};
 use crate::domain::{Report, Timestamp};
 use topic::Topic;
 
@@ -45,6 +45,14 @@ impl Decode for Decoder {
             Topic::Envelope(uplink) => envelope::read_uplink(&self.keys, uplink, payload, arrived),
             Topic::Map => envelope::read_map_report(payload, arrived),
             Topic::Json(uplink) => json::read(uplink, payload, arrived),
+        }
+    }
+
+    fn origin(&self, topic: &str, payload: &[u8]) -> Option<Sender> {
+        match Topic::parse(topic).ok()? {
+            Topic::Envelope(uplink) => envelope::origin(payload, Some(uplink.gateway)),
+            Topic::Map => envelope::origin(payload, None),
+            Topic::Json(uplink) => json::origin(payload, uplink.gateway),
         }
     }
 

@@ -17,6 +17,7 @@ const MIGRATIONS: &[File] = &[
     (5, "retention", include_str!("../../../migrations/postgres/0005_retention.sql")),
     (6, "quarantine", include_str!("../../../migrations/postgres/0006_quarantine.sql")),
     (7, "policy", include_str!("../../../migrations/postgres/0007_policy.sql")),
+    (8, "refusals", include_str!("../../../migrations/postgres/0008_refusals.sql")),
     (9, "access", include_str!("../../../migrations/postgres/0009_access.sql")),
 ];
 

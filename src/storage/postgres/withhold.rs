@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 use super::{PostgresStore, connection::failed, give_back, insert::insert, read::node_as_json};
 use crate::{
     domain::{
-        NodeId,
+        NodeId, Remark,
         policy::{KeptOut, Left, Policy, RowVerdict},
     },
     storage::{
@@ -36,6 +36,43 @@ macro_rules! with_connection {
 impl Withhold for PostgresStore {
     async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
         with_connection!(self, connection => kept_out(connection))
+    }
+
+    async fn left(&self, node: &NodeId) -> Result<Option<Left>, StoreError> {
+        with_connection!(self, connection => async {
+            let row = sqlx::query(said::LEFT).bind(node.to_string()).fetch_optional(connection);
+            let row = row.await.map_err(failed)?.as_ref().map(said::kept_out).transpose()?;
+            Ok(row.map(|row| row.left))
+        })
+    }
+
+    async fn note_refusals(&self, refusals: &[(NodeId, Remark)]) -> Result<(), StoreError> {
+        with_connection!(self, connection => async {
+            let mut transaction = begin(connection).await?;
+            for (node, remark) in refusals {
+                let topic = remark.topic.as_deref().map(|topic| topic.replace('\0', ""));
+                sqlx::query(said::NOTE)
+                    .bind(node.to_string())
+                    .bind(remark.time.as_millis())
+                    .bind(&*remark.reason)
+                    .bind(remark.channel_hash.map(i64::from))
+                    .bind(topic)
+                    .bind(remark.gateway.as_ref().map(NodeId::to_string))
+                    .bind(remark.port.map(i32::from))
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(failed)?;
+            }
+            sqlx::query(said::TRIM_NOTES).execute(&mut *transaction).await.map_err(failed)?;
+            transaction.commit().await.map_err(failed)
+        })
+    }
+
+    async fn refusals(&self) -> Result<Vec<(NodeId, Remark)>, StoreError> {
+        with_connection!(self, connection => async {
+            let rows = sqlx::query(said::NOTES).fetch_all(connection).await.map_err(failed)?;
+            rows.iter().map(said::note).collect()
+        })
     }
 
     async fn kept_out_changes(&self) -> Result<i64, StoreError> {
@@ -166,7 +203,7 @@ async fn own(
         let gone = sqlx::query(sql).bind(&id).bind(i64::from(rows)).execute(&mut *transaction);
         removed += gone.await.map_err(failed)?.rows_affected();
     }
-    for sql in [said::STATE_GOES, said::QUARANTINED] {
+    for sql in [said::STATE_GOES, said::QUARANTINED, said::NOTES_GO] {
         let gone = sqlx::query(sql).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
         removed += gone.rows_affected();
     }

@@ -3,7 +3,7 @@
 use super::columns::{Cells, Columns, corrupt};
 use crate::{
     domain::{
-        Info, Links, Node, NodeId, OkToMqtt, Place, Position,
+        Info, Links, Node, NodeId, OkToMqtt, Place, Position, Remark,
         policy::{KeptOut, Left, Policy, Row, RowVerdict, Why},
     },
     storage::{KeptOutRow, StoreError},
@@ -69,6 +69,36 @@ pub(in crate::storage) const OWN: [(&str, &str); 7] = [
 /// Copies set aside, by sender or by gateway. Parameter: node.
 pub(in crate::storage) const QUARANTINED: &str =
     "DELETE FROM quarantine WHERE sender = $1 OR gateway = $1";
+
+/// Parameter: node.
+pub(in crate::storage) const LEFT: &str =
+    "SELECT node, why, since, erased FROM kept_out WHERE node = $1";
+/// That a node is kept out stays: it says nothing else of it.
+pub(in crate::storage) const NOTES_GO: &str = "\
+    DELETE FROM refusals \
+    WHERE node = $1 AND reason NOT IN ('opted_out', 'forgotten') OR gateway = $1";
+/// Parameters: node, time, reason, channel hash, topic, gateway, port.
+pub(in crate::storage) const NOTE: &str = "\
+    INSERT INTO refusals (node, time, reason, channel_hash, topic, gateway, port) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub(in crate::storage) const NOTES: &str = "\
+    SELECT node, time, reason, channel_hash, topic, gateway, port FROM refusals ORDER BY id";
+/// The newest 20,000 stay.
+pub(in crate::storage) const TRIM_NOTES: &str =
+    "DELETE FROM refusals WHERE id <= (SELECT max(id) - 20000 FROM refusals)";
+
+/// Reads a row of [`NOTES`].
+pub(in crate::storage) fn note<R: Cells>(row: &R) -> Result<(NodeId, Remark), StoreError> {
+    let mut columns = Columns::of(row);
+    let node = columns.node_id()?;
+    let time = columns.timestamp()?;
+    let reason = columns.text()?.into_string().into();
+    let channel_hash = columns.optional_integer()?;
+    let topic = columns.optional_text()?;
+    let gateway = columns.optional_text()?.and_then(|gateway| gateway.parse().ok());
+    let port = columns.optional_integer()?;
+    Ok((node, Remark { time, reason, channel_hash, topic, gateway, port }))
+}
 
 /// Parameters: latitude, longitude, altitude, speed, track, satellites, bits; packet, time, node.
 pub(in crate::storage) const COARSEN: &str = "\

@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: &[File] = &[
     (5, "retention", include_str!("../../../migrations/sqlite/0005_retention.sql")),
     (6, "quarantine", include_str!("../../../migrations/sqlite/0006_quarantine.sql")),
     (7, "policy", include_str!("../../../migrations/sqlite/0007_policy.sql")),
+    (8, "refusals", include_str!("../../../migrations/sqlite/0008_refusals.sql")),
     (9, "access", include_str!("../../../migrations/sqlite/0009_access.sql")),
 ];
 

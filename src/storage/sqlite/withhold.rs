@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::{PATIENCE, SqliteStore, failed, insert::insert};
 use crate::{
     domain::{
-        NodeId,
+        NodeId, Remark,
         policy::{KeptOut, Left, Policy, RowVerdict},
     },
     storage::{
@@ -38,6 +38,23 @@ impl Withhold for SqliteStore {
     async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
         let rows = sqlx::query(said::KEPT_OUT).fetch_all(&self.readers).await.map_err(failed)?;
         rows.iter().map(said::kept_out).collect()
+    }
+
+    async fn left(&self, node: &NodeId) -> Result<Option<Left>, StoreError> {
+        let row = sqlx::query(said::LEFT).bind(node.to_string()).fetch_optional(&self.readers);
+        let row = row.await.map_err(failed)?.as_ref().map(said::kept_out).transpose()?;
+        Ok(row.map(|row| row.left))
+    }
+
+    async fn note_refusals(&self, refusals: &[(NodeId, Remark)]) -> Result<(), StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let outcome = note(&mut connection, refusals).await;
+        self.give_back(connection, outcome).await.map_err(failed)
+    }
+
+    async fn refusals(&self) -> Result<Vec<(NodeId, Remark)>, StoreError> {
+        let rows = sqlx::query(said::NOTES).fetch_all(&self.readers).await.map_err(failed)?;
+        rows.iter().map(said::note).collect()
     }
 
     async fn kept_out_changes(&self) -> Result<i64, StoreError> {
@@ -193,6 +210,27 @@ async fn let_in(connection: &mut SqliteConnection, node: &NodeId) -> Result<bool
     Ok(gone.rows_affected() > 0)
 }
 
+async fn note(
+    connection: &mut SqliteConnection,
+    refusals: &[(NodeId, Remark)],
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    for (node, remark) in refusals {
+        sqlx::query(said::NOTE)
+            .bind(node.to_string())
+            .bind(remark.time.as_millis())
+            .bind(&*remark.reason)
+            .bind(remark.channel_hash)
+            .bind(remark.topic.as_deref())
+            .bind(remark.gateway.as_ref().map(NodeId::to_string))
+            .bind(remark.port)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    sqlx::query(said::TRIM_NOTES).execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
 /// Removes rows, and takes them off the tally.
 async fn remove(
     connection: &mut SqliteConnection,
@@ -223,7 +261,9 @@ async fn own(
         remove(&mut transaction, table, gone).await.map_err(failed)?;
         removed += gone;
     }
-    sqlx::query(said::STATE_GOES).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
+    for sql in [said::STATE_GOES, said::NOTES_GO] {
+        sqlx::query(sql).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
+    }
     let aside = sqlx::query(said::QUARANTINED).bind(&id).execute(&mut *transaction).await;
     removed += aside.map_err(failed)?.rows_affected();
     transaction.commit().await.map_err(failed)?;

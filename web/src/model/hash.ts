@@ -1,4 +1,4 @@
-/** What the address bar remembers: `#zoom/latitude/longitude&node=!id`. */
+/** What the address bar remembers: `#zoom/latitude/longitude&node=!id&explain=!id`. */
 export interface Place {
 	zoom: number;
 	latitude: number;
@@ -8,17 +8,23 @@ export interface Place {
 export interface PageState {
 	place: Place | null;
 	node: string | null;
+	/** Whom it is asked of why it is here, or not. */
+	explain?: string | undefined;
 }
 
 export function readHash(hash: string): PageState {
 	const [first = '', ...rest] = hash.replace(/^#/, '').split('&');
-	const node = rest.find((part) => part.startsWith('node='))?.slice('node='.length);
-	return { place: readPlace(first), node: node ? decoded(node) : null };
+	const named = (name: string) => {
+		const value = rest.find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
+		return value ? decoded(value) : null;
+	};
+	return { place: readPlace(first), node: named('node'), explain: named('explain') ?? undefined };
 }
 
-export function writeHash({ place, node }: PageState): string {
+export function writeHash({ place, node, explain }: PageState): string {
 	const where = place ? `${trimmed(place.zoom, 2)}/${trimmed(place.latitude, 5)}/${trimmed(place.longitude, 5)}` : '';
-	return `#${where}${node ? `&node=${encodeURIComponent(node)}` : ''}`;
+	const named = (name: string, id: string | null | undefined) => (id ? `&${name}=${encodeURIComponent(id)}` : '');
+	return `#${where}${named('node', node)}${named('explain', explain)}`;
 }
 
 function readPlace(text: string): Place | null {

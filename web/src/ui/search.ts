@@ -2,6 +2,7 @@ import type { NodeRecord } from 'geocast-client';
 import { searchNodes } from '../api';
 import { longNameOf } from '../model/status';
 import { byId } from './dom';
+import type { ListContent } from './list';
 
 const TYPING_PAUSE_MS = 200;
 const MAX_RESULTS = 50;
@@ -17,6 +18,7 @@ export class Search {
 		private readonly onChange: () => void,
 		onEnter: () => void,
 		onDown: () => void,
+		private readonly onMissing: (id: string) => void,
 	) {
 		this.input.addEventListener('input', () => this.changed());
 		this.input.addEventListener('keydown', (event) => {
@@ -47,7 +49,7 @@ export class Search {
 	}
 
 	/** The nodes to show for the text, with a word on how complete they are. */
-	results(held: Iterable<NodeRecord>): { nodes: NodeRecord[]; note: string } {
+	results(held: Iterable<NodeRecord>): ListContent {
 		const found = new Map<string, NodeRecord>();
 		const answer = this.answered?.text === this.text ? this.answered : null;
 		for (const node of answer?.nodes ?? []) found.set(node.id, node);
@@ -55,7 +57,10 @@ export class Search {
 		const nodes = [...found.values()];
 		if (!answer) return { nodes, note: 'Searching all nodes' };
 		if (answer.failed) return { nodes, note: 'The search failed. Only nodes in view are shown.' };
-		return { nodes, note: nodes.length ? '' : 'No node has this name or id.' };
+		if (nodes.length) return { nodes, note: '' };
+		const id = idIn(this.text);
+		const action = id ? { label: `Why is ${id} not here?`, run: () => this.onMissing(id) } : undefined;
+		return { nodes, note: 'No node has this name or id.', action };
 	}
 
 	private changed(): void {
@@ -76,6 +81,12 @@ export class Search {
 		}
 		this.onChange();
 	}
+}
+
+/** The id that a text names, with or without its mark. */
+function idIn(text: string): string | null {
+	const digits = /^!?([0-9a-f]{8})$/i.exec(text)?.[1];
+	return digits ? `!${digits.toLowerCase()}` : null;
 }
 
 function matches(node: NodeRecord, text: string): boolean {

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::{PULSE, network::Network};
 use crate::{
     domain::{
-        Clock, Continuation, Filed, Message, NodeId, Position, Report, Timestamp, World,
+        Clock, Continuation, Filed, Message, NodeId, Position, Remark, Report, SharedLogbook,
+        Timestamp, World,
         policy::{Left, Policy},
     },
     http::{self, AccessSettings, Limits, PageSettings, Parts, law},
@@ -44,6 +45,7 @@ impl Server {
             access: AccessSettings { public: true, ..AccessSettings::default() },
             removals: mpsc::channel(1).0,
             tls: None,
+            logbook: SharedLogbook::default(),
         };
         let stop = CancellationToken::new();
         let serving = http::serve(network.listen(), parts, stop.clone().cancelled_owned());
@@ -76,6 +78,18 @@ struct NoStore;
 impl Withhold for NoStore {
     async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
         unimplemented!("nobody is kept out")
+    }
+
+    async fn left(&self, _: &NodeId) -> Result<Option<Left>, StoreError> {
+        unimplemented!("nobody is kept out")
+    }
+
+    async fn note_refusals(&self, _: &[(NodeId, Remark)]) -> Result<(), StoreError> {
+        unimplemented!("nothing is refused")
+    }
+
+    async fn refusals(&self) -> Result<Vec<(NodeId, Remark)>, StoreError> {
+        unimplemented!("nothing is refused")
     }
 
     async fn kept_out_changes(&self) -> Result<i64, StoreError> {

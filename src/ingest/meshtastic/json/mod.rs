@@ -12,8 +12,8 @@ use serde_json::Value;
 use self::fields::Fields;
 use super::{content::Content, header::Header, text, topic::Uplink};
 use crate::{
-    domain::{Report, Timestamp},
-    ingest::Refusal,
+    domain::{NodeId, Report, Timestamp},
+    ingest::{Refusal, Sender},
 };
 
 /// Reads JSON of the topic `<root>/2/json/<channel>/<!gateway>`.
@@ -30,6 +30,13 @@ pub(super) fn read(
     let payload = content.encode();
     let said = content.say(&header, &payload)?;
     Ok(header.report(content.port() as u16, payload, said))
+}
+
+/// Who sent it, if it says.
+pub(super) fn origin(payload: &[u8], gateway: NodeId) -> Option<Sender> {
+    let from = Fields::of(&serde_json::from_slice(payload).ok()?)?.u32("from")?;
+    let node = NodeId::Radio(from);
+    Some(Sender { node, gateway: Some(gateway), port: None, channel_hash: None })
 }
 
 /// When the gateway says that it heard the packet, in seconds since 1970.
