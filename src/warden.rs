@@ -104,7 +104,7 @@ impl Warden {
 
     /// Keeps a node out or lets it in, here and on disk, and waits until that is done.
     async fn change(&self, standing: Standing) {
-        info!("{}", said(&standing));
+        let news = said(&standing);
         self.logbook.forget(standing.node());
         self.gatekeeper.apply(&standing);
         let (done, settled) = oneshot::channel();
@@ -115,6 +115,7 @@ impl Warden {
             // The writer ends without it only when the server stops.
             let _ = settled.await;
         }
+        info!("{news}");
     }
 
     /// Takes over what others said since the last look, and erases what is left to erase.
