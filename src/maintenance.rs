@@ -15,7 +15,7 @@ use crate::{
     domain::{Clock, NodeId, Role, Timestamp, policy::KeptOut},
     ingest::{self, ChannelKeys, Decode, Decoder, Gatekeeper, Intake, Refusal},
     storage::{self, Copied, Migrated, Writer},
-    wiring,
+    wiring::{self, Onlookers},
 };
 
 /// Messages in one commit, and as many that wait for it. When those are full, reading waits.
@@ -116,7 +116,8 @@ pub async fn import(
     let recording = Recording::open(&config.file, began_at, &*decoder, clock.now())?;
     let store = storage::open(config.database.database_url.expose(), config.forget_after).await?;
 
-    let mut policy = wiring::policy(&config.policy, &config.sources)?;
+    // Who looks at it later holds it to what others may see then.
+    let mut policy = wiring::policy(&config.policy, &config.sources, Onlookers::Local)?;
     // A recording comes as fast as it is read, and what is held would never be let go.
     policy.general.position_rate = None;
     policy.sources.iter_mut().for_each(|source| source.rules.position_rate = None);

@@ -59,9 +59,11 @@ pub struct Policy {
     #[arg(long, value_enum, default_value = "keep", env = "GEOCAST_OK_TO_MQTT_YES")]
     pub ok_to_mqtt_yes: Treatment,
 
-    /// Packets whose sender does not agree that they go to MQTT.
-    #[arg(long, value_enum, default_value = "drop", env = "GEOCAST_OK_TO_MQTT_NO")]
-    pub ok_to_mqtt_no: Treatment,
+    /// Packets whose sender does not agree that they go to MQTT. If not given, they are dropped
+    /// where others can reach the map (--listen beyond this machine, --public on, a
+    /// --trusted-proxy), and kept where only this machine can.
+    #[arg(long, value_enum, env = "GEOCAST_OK_TO_MQTT_NO")]
+    pub ok_to_mqtt_no: Option<Treatment>,
 
     /// Packets of firmware that does not say whether its owner agrees.
     #[arg(long, value_enum, default_value = "keep", env = "GEOCAST_OK_TO_MQTT_ABSENT")]

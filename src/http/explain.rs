@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{AppState, error::ApiError, nodes::parse_id};
@@ -14,9 +15,9 @@ use crate::domain::{
 };
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Explanation {
+pub(super) struct Explanation {
     id: String,
     /// Whether the map shows the node: `shown`, `shown_without_position`, `refused`, `kept_out`,
     /// `not_on_map` or `never_heard`.
@@ -33,7 +34,7 @@ struct Explanation {
     advice: Vec<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HeardRecord {
     time: i64,
     topic: String,
@@ -41,7 +42,7 @@ struct HeardRecord {
     port: u16,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RefusalRecord {
     time: i64,

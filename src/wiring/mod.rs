@@ -13,7 +13,7 @@ pub(crate) use self::{
     access::{access, tls},
     clients::{limits, pulse},
     database::{database, keeper, writer},
-    policy::{hold_to, policy},
+    policy::{Onlookers, hold_to, policy},
     sources::{Source, certificates, intake, listen_to},
     world::world,
 };
@@ -51,7 +51,11 @@ impl Settings {
             },
             channel_keys: config.channel_key,
             max_pending,
-            policy: policy(&config.policy, &config.sources)?,
+            policy: policy(
+                &config.policy,
+                &config.sources,
+                Onlookers::of(config.listen, &config.map),
+            )?,
             map: config.map,
         })
     }

@@ -1,6 +1,6 @@
 //! What may be kept and shown, from the settings; and what is stored, held to it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -23,16 +23,40 @@ use crate::{
 /// Rows that are held to another policy in one step.
 const ROWS: u32 = 1000;
 
+/// Who can look at a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Onlookers {
+    /// Whoever uses this machine.
+    Local,
+    /// Others.
+    Others,
+}
+
+impl Onlookers {
+    /// Those of the map that these settings make.
+    pub(super) fn of(listen: SocketAddr, map: &config::Map) -> Self {
+        let is_public = map.access.public.is_some_and(config::OnOff::is_on);
+        let is_passed_on = !map.limits.trusted_proxy.is_empty();
+        if listen.ip().is_loopback() && !is_public && !is_passed_on {
+            Self::Local
+        } else {
+            Self::Others
+        }
+    }
+}
+
 /// The policy that the settings describe.
 pub(crate) fn policy(
     general: &config::Policy,
     sources: &[config::SourcePolicy],
+    onlookers: Onlookers,
 ) -> anyhow::Result<Policy> {
-    let sources = sources.iter().map(source).collect::<anyhow::Result<_>>()?;
-    Ok(Policy { general: rules(general)?, sources })
+    let sources = sources.iter().map(|own| source(own, onlookers));
+    let sources = sources.collect::<anyhow::Result<_>>()?;
+    Ok(Policy { general: rules(general, onlookers)?, sources })
 }
 
-fn source(source: &config::SourcePolicy) -> anyhow::Result<SourceRules> {
+fn source(source: &config::SourcePolicy, onlookers: Onlookers) -> anyhow::Result<SourceRules> {
     let broker = source.mqtt_url.as_ref().map(|url| MqttUrl::parse(url.expose().as_str()));
     let broker = broker.transpose()?.map(|url| url.to_string());
     let name = [broker.as_deref(), source.topic.as_deref()];
@@ -41,11 +65,11 @@ fn source(source: &config::SourcePolicy) -> anyhow::Result<SourceRules> {
         name: name.into(),
         broker: broker.map(Into::into),
         topic: source.topic.as_deref().map(Into::into),
-        rules: rules(&source.policy)?,
+        rules: rules(&source.policy, onlookers)?,
     })
 }
 
-fn rules(policy: &config::Policy) -> anyhow::Result<Rules> {
+fn rules(policy: &config::Policy, onlookers: Onlookers) -> anyhow::Result<Rules> {
     let treatment = |treatment| match treatment {
         config::Treatment::Keep => Treatment::Keep,
         config::Treatment::MapOnly => Treatment::MapOnly,
@@ -70,7 +94,11 @@ fn rules(policy: &config::Policy) -> anyhow::Result<Rules> {
     });
     Ok(Rules {
         ok_to_mqtt_yes: treatment(policy.ok_to_mqtt_yes),
-        ok_to_mqtt_no: treatment(policy.ok_to_mqtt_no),
+        ok_to_mqtt_no: match (policy.ok_to_mqtt_no, onlookers) {
+            (Some(asked), _) => treatment(asked),
+            (None, Onlookers::Local) => Treatment::Keep,
+            (None, Onlookers::Others) => Treatment::Drop,
+        },
         ok_to_mqtt_absent: treatment(policy.ok_to_mqtt_absent),
         texts: treatment(policy.text_messages),
         precision: Precision {

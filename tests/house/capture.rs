@@ -10,17 +10,13 @@ use crate::{
     mosquitto::Mosquitto,
 };
 
-/// The truth holds what all nodes said, also those that do not agree that it goes to MQTT.
-pub(crate) const EVERYTHING: [&str; 2] = ["--ok-to-mqtt-no", "keep"];
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_capture_through_mosquitto_shows_the_truth() {
     let folder = TempDir::new().unwrap();
     let mosquitto = Mosquitto::with("allow_anonymous true\nmax_queued_messages 0");
     let url = format!("mqtt://127.0.0.1:{}", mosquitto.port());
     let database = format!("sqlite:{}", folder.path().join("geocast.db").display());
-    let mut arguments = vec!["serve", "--mqtt-url", &url, "--database-url", &database];
-    arguments.extend(EVERYTHING);
+    let arguments = ["serve", "--mqtt-url", &url, "--database-url", &database];
     let geocast = Geocast::start(&arguments).await;
     geocast.ask_until("/api/health", |status, _| status == 200).await;
     let broker = ([127, 0, 0, 1], mosquitto.port()).into();
@@ -30,7 +26,7 @@ async fn the_real_capture_through_mosquitto_shows_the_truth() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_capture_through_the_embedded_broker_shows_the_truth() {
     let folder = TempDir::new().unwrap();
-    let mut geocast = Geocast::with(folder.path(), &EVERYTHING).await;
+    let mut geocast = Geocast::with_broker(folder.path()).await;
     let broker = geocast.broker().await;
     replay_and_compare(geocast, broker).await;
 }

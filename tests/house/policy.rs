@@ -82,7 +82,7 @@ async fn is_shown(geocast: &Geocast, node: Radio) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_agreed_to_go_to_mqtt_is_not_shown_unless_the_operator_says_so() {
     let folder = TempDir::new().unwrap();
-    let settings = ["--ok-to-mqtt-absent", "map-only"];
+    let settings = ["--public", "on", "--ok-to-mqtt-absent", "map-only"];
     let (geocast, mut gateway) = open(folder.path(), &settings).await;
     for (number, bits) in [(1, Some(1)), (2, Some(0)), (3, None), (4, Some(3)), (5, Some(2))] {
         gateway.publish(with_bits(Radio(number).at(47.0, 8.0), bits));
@@ -104,6 +104,27 @@ async fn what_is_not_agreed_to_go_to_mqtt_is_not_shown_unless_the_operator_says_
     let mut database = Database::in_folder(folder.path()).await;
     let bytes = "SELECT length(payload) FROM packets WHERE sender = '!00000003'";
     assert_eq!(database.number(bytes).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_map_of_this_machine_shows_leaves_it_when_the_map_becomes_public() {
+    let folder = TempDir::new().unwrap();
+    let (geocast, mut gateway) = open(folder.path(), &[]).await;
+    gateway.publish(with_bits(Radio(1).at(47.0, 8.0), Some(0)));
+    gateway.publish(with_bits(Radio(2).at(47.0, 8.0), Some(1)));
+    assert!(is_shown(&geocast, Radio(1)).await);
+    let (status, log) = geocast.stop().await;
+    assert!(status.success(), "{log}");
+    for public in [&["--public", "on"][..], &["--trusted-proxy", "127.0.0.1"]] {
+        let (geocast, mut gateway) = open(folder.path(), public).await;
+        assert!(!is_shown(&geocast, Radio(1)).await);
+        assert_eq!(positions(&geocast, Radio(1)).await.len(), 0);
+        assert!(is_shown(&geocast, Radio(2)).await);
+        gateway.publish(with_bits(Radio(1).at(47.1, 8.1), Some(0)));
+        assert!(!is_shown(&geocast, Radio(1)).await);
+        let (status, log) = geocast.stop().await;
+        assert!(status.success(), "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -376,6 +397,8 @@ async fn a_node_is_told_why_it_is_not_on_the_map_and_what_to_do() {
         "46.0,7.0 46.0,9.0 48.0,9.0 48.0,7.0",
         "--max-positions-per-node",
         "1/1h",
+        "--ok-to-mqtt-no",
+        "drop",
     ];
     let (geocast, mut gateway) = open(folder.path(), &settings).await;
     let explain = async |number: u32| {

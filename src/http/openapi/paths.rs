@@ -9,6 +9,7 @@ use crate::http::{
         GatewaysPage, GatewaysQuery, LinksPage, LinksQuery, PositionsPage, SeriesPage, SeriesQuery,
         TotalsPage, TotalsQuery, TrackQuery,
     },
+    explain::Explanation,
     geojson, health, history, kml,
     nodes::{NodesPage, NodesQuery},
     ogc,
@@ -57,6 +58,14 @@ fn nodes(types: &mut Types) -> Vec<Operation> {
             .part("id", "The node", &id)
             .json(types.said::<NodeRecord<'_>>())
             .tagged(),
+        Operation::get(
+            "/api/explain/{id}",
+            "explainNode",
+            "nodes",
+            "Why a node is on the map, or not",
+        )
+        .part("id", "The node", &id)
+        .json(types.said::<Explanation>()),
         Operation::get(
             "/api/nodes/{id}",
             "forgetNode",
