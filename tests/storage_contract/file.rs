@@ -200,7 +200,10 @@ async fn a_ceiling_removes_the_oldest_of_all_histories_and_shrinks_the_file() {
     assert!(sizes.used_bytes >= ceiling / 2, "not more than needed: {sizes:?}");
     let oldest = store.messages(&all()).await.unwrap().records.last().unwrap().time;
     let positions = store.positions(&of(1)).await.unwrap().records;
-    assert_eq!(positions.last().unwrap().stamp.heard, oldest, "all reach back as far");
+    let heard = positions.last().unwrap().stamp.heard;
+    // The ceiling may be met between the steps that take a round of each.
+    let apart = heard.since(oldest).max(oldest.since(heard));
+    assert!(apart <= SECOND * 600, "all reach back as far: {apart:?}");
     assert!(oldest > NOON);
     assert_eq!(nodes(&store).await, nodes_before, "the map is not touched");
 }
