@@ -133,23 +133,62 @@ pub(in crate::storage) fn kept_out<R: Cells>(row: &R) -> Result<KeptOutRow, Stor
     Ok(KeptOutRow { node, left: Left { why, since }, erased: columns.flag()? })
 }
 
+/// Kinds of packets of a node, the one heard last first. Parameter: the node.
+pub(in crate::storage) const KINDS_OF: &str = "\
+    SELECT sender, port, channel, ok_to_mqtt, source FROM packets WHERE sender = $1 \
+    GROUP BY sender, port, channel, ok_to_mqtt, source ORDER BY max(received_at) DESC";
+
 /// What is known of a packet by its row: sender, port, channel, agreement, source.
+struct PacketRow {
+    node: NodeId,
+    port: u16,
+    channel: Option<Box<str>>,
+    ok_to_mqtt: OkToMqtt,
+    source: Option<Box<str>>,
+}
+
+impl PacketRow {
+    fn read<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Self, StoreError> {
+        Ok(Self {
+            node: columns.node_id()?,
+            port: columns.integer()?,
+            channel: columns.optional_text()?,
+            ok_to_mqtt: match columns.optional_integer::<i64>()? {
+                Some(0) => OkToMqtt::No,
+                Some(_) => OkToMqtt::Yes,
+                None => OkToMqtt::Absent,
+            },
+            source: columns.optional_text()?,
+        })
+    }
+
+    fn row(&self) -> Row<'_> {
+        Row {
+            node: &self.node,
+            channel: self.channel.as_deref(),
+            port: self.port,
+            ok_to_mqtt: self.ok_to_mqtt,
+            source: self.source.as_deref(),
+        }
+    }
+}
+
+/// Whether a packet may stay, of which these columns come next.
 pub(in crate::storage) fn packet_stays<R: Cells>(
     columns: &mut Columns<'_, R>,
     policy: &Policy,
 ) -> Result<bool, StoreError> {
-    let node = columns.node_id()?;
-    let port = columns.integer()?;
-    let channel = columns.optional_text()?;
-    let ok_to_mqtt = match columns.optional_integer::<i64>()? {
-        Some(0) => OkToMqtt::No,
-        Some(_) => OkToMqtt::Yes,
-        None => OkToMqtt::Absent,
-    };
-    let source = columns.optional_text()?;
-    let (channel, source) = (channel.as_deref(), source.as_deref());
-    let row = Row { node: &node, channel, port, ok_to_mqtt, source };
-    Ok(policy.admits_packet(&row).is_ok())
+    Ok(policy.admits_packet(&PacketRow::read(columns)?.row()).is_ok())
+}
+
+/// Whether a node may be shown, by the rows of [`KINDS_OF`] it.
+pub(in crate::storage) fn sender_is_shown<R: Cells>(
+    rows: &[R],
+    policy: &Policy,
+) -> Result<bool, StoreError> {
+    let rows = rows.iter().map(|row| PacketRow::read(&mut Columns::of(row)));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    Ok(policy.shows_sender(rows.iter().map(PacketRow::row)))
 }
 
 /// A row of the positions: its packet, its node, where that was, and what becomes of it.
