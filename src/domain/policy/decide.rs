@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    KeptOut, Left, Rules, Standing, Treatment, Why,
+    KeptOut, Left, Row, Rules, Standing, Treatment, Why,
     cell::{self, ALL_BITS},
 };
 use crate::domain::{Links, NodeId, Position, Report};
@@ -69,7 +69,16 @@ impl Rules {
             Ok(standing) => (Ok(()), standing),
             Err((denial, standing)) => (Err(denial), standing),
         };
-        let judged = held.and_then(|()| self.treatment(&report));
+        let judged = held.and_then(|()| {
+            self.admits(&report.packet.key.sender)?;
+            self.treatment(&Row {
+                node: &report.patch.node,
+                channel: report.packet.channel.as_deref(),
+                port: report.packet.port,
+                ok_to_mqtt: report.terms.ok_to_mqtt,
+                source: None,
+            })
+        });
         let report = judged.map(|treatment| {
             let mut report = report;
             report.terms.map_only |= treatment == Treatment::MapOnly;
@@ -126,19 +135,17 @@ impl Rules {
         Ok(standing)
     }
 
-    /// What is done with the packet as a whole.
-    fn treatment(&self, report: &Report) -> Result<Treatment, Denial> {
-        let packet = &report.packet;
-        self.admits(&packet.key.sender)?;
-        self.admits(&report.patch.node)?;
+    /// What is done with a packet as a whole; not [`Treatment::Drop`], which is a denial.
+    pub(super) fn treatment(&self, packet: &Row<'_>) -> Result<Treatment, Denial> {
+        self.admits(packet.node)?;
         if !self.ports.is_empty() && !self.ports.contains(&packet.port) {
             return Err(Denial::Port);
         }
-        let channel = packet.channel.as_deref().unwrap_or_default();
+        let channel = packet.channel.unwrap_or_default();
         if !self.channels.is_empty() && !self.channels.contains(channel) {
             return Err(Denial::Channel);
         }
-        match self.of_consent(report.terms.ok_to_mqtt) {
+        match self.of_consent(packet.ok_to_mqtt) {
             Treatment::Drop => Err(Denial::OkToMqtt),
             treatment => Ok(treatment),
         }

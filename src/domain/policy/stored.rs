@@ -34,7 +34,7 @@ pub enum RowVerdict<T> {
 impl Policy {
     /// Whether a stored packet, and with it what it said, may stay in the histories.
     pub fn admits_packet(&self, row: &Row<'_>) -> Result<(), Denial> {
-        match self.treats(row)? {
+        match self.rules_named(row.source).treatment(row)? {
             Treatment::Keep => Ok(()),
             Treatment::MapOnly | Treatment::Drop => Err(Denial::OkToMqtt),
         }
@@ -43,24 +43,11 @@ impl Policy {
     /// Whether a node may be shown of which these packets are stored, the newest first: its sender
     /// agreed when it was last heard, and one of them at least may be shown.
     pub fn shows_sender<'a>(&self, rows: impl IntoIterator<Item = Row<'a>>) -> bool {
-        let shows = |row: &Row<'_>| !matches!(self.treats(row), Ok(Treatment::Drop) | Err(_));
+        let shows = |row: &Row<'_>| self.rules_named(row.source).treatment(row).is_ok();
         let mut rows = rows.into_iter();
         let Some(newest) = rows.next() else { return true };
         let agreed = self.rules_named(newest.source).of_consent(newest.ok_to_mqtt);
         agreed != Treatment::Drop && (shows(&newest) || rows.any(|row| shows(&row)))
-    }
-
-    /// What is done with a stored packet.
-    fn treats(&self, row: &Row<'_>) -> Result<Treatment, Denial> {
-        let rules = self.rules_named(row.source);
-        rules.admits(row.node)?;
-        if !rules.ports.is_empty() && !rules.ports.contains(&row.port) {
-            return Err(Denial::Port);
-        }
-        if !rules.channels.is_empty() && !rules.channels.contains(row.channel.unwrap_or_default()) {
-            return Err(Denial::Channel);
-        }
-        Ok(rules.of_consent(row.ok_to_mqtt))
     }
 
     /// What becomes of a stored position of `node`.
