@@ -121,14 +121,22 @@ pub(super) async fn one(
 }
 
 /// A node that somebody sees on the map.
-pub(super) async fn seen(
-    state: &AppState,
-    caller: &Caller,
-    id: NodeId,
-) -> Result<Arc<Node>, ApiError> {
+async fn seen(state: &AppState, caller: &Caller, id: NodeId) -> Result<Arc<Node>, ApiError> {
     let nodes = state.live.nodes(Filter::default().with_node_ids([id])).await?;
     let node = nodes.into_iter().find(|node| caller.sees(node));
     node.ok_or(ApiError::NotFound("no such node is on the map"))
+}
+
+/// The histories of a node are for whoever of a share link sees it on the map; for others, always.
+pub(super) async fn check_share(
+    state: &AppState,
+    caller: &Caller,
+    id: &NodeId,
+) -> Result<(), ApiError> {
+    match caller.view {
+        Some(_) => seen(state, caller, id.clone()).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// `DELETE /api/nodes/{id}`: forgets a node, and keeps it out. Answers when nothing is left of it.

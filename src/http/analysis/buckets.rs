@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::params::begins;
+use super::params::{before, begins};
 use crate::{
     domain::Timestamp,
     http::error::ApiError,
@@ -52,8 +52,7 @@ pub(super) type Read<T> =
 /// The `next` of an answer, as the time before which the next one looks.
 fn resume(history: &mut HistoryQuery) -> Result<(), ApiError> {
     let Some(cursor) = history.cursor.take() else { return Ok(()) };
-    let before: i64 = cursor.parse().map_err(|_not_ours| StoreError::InvalidCursor)?;
-    let before = Timestamp::from_millis(before);
+    let before = before(&cursor)?;
     history.to = Some(history.to.map_or(before, |to| to.min(before)));
     Ok(())
 }

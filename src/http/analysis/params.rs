@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{domain::Timestamp, http::error::ApiError, storage::Window};
+use crate::{
+    domain::Timestamp,
+    http::error::ApiError,
+    storage::{StoreError, Window},
+};
 
 /// The longest stretch of time that one answer may be about.
 const LONGEST: Duration = Duration::from_hours(24 * 31);
@@ -23,6 +27,11 @@ pub(super) fn bucket_ms(text: &str) -> Result<i64, ApiError> {
     let width = humantime::parse_duration(text).ok().filter(|width| BUCKETS.contains(width));
     let millis = width.and_then(|width| i64::try_from(width.as_millis()).ok());
     millis.ok_or_else(wrong)
+}
+
+/// The time before which an answer looks that goes on from this `next` of another.
+pub(super) fn before(cursor: &str) -> Result<Timestamp, StoreError> {
+    cursor.parse().map(Timestamp::from_millis).map_err(|_not_ours| StoreError::InvalidCursor)
 }
 
 /// When the bucket begins that `time` is in.

@@ -19,7 +19,7 @@ use crate::http::{
     access::Caller,
     error::ApiError,
     history::{self, PageQuery},
-    nodes::{parse_id, seen},
+    nodes::{check_share, parse_id},
 };
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
@@ -67,9 +67,7 @@ pub(in crate::http) async fn telemetry(
 ) -> Result<Response, ApiError> {
     let Query(SeriesQuery { from, to, limit, cursor, bucket, metric }) = query?;
     let node = parse_id(&id)?;
-    if caller.view.is_some() {
-        seen(&state, &caller, node.clone()).await?;
-    }
+    check_share(&state, &caller, &node).await?;
     let history = PageQuery { node: None, from, to, limit, cursor }.of(Some(node))?;
     let Some(bucket) = bucket else { return history::telemetry(&state, &history).await };
     let bucket_ms = bucket_ms(&bucket)?;

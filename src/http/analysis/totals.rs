@@ -9,11 +9,11 @@ use axum::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::params::{begins, bucket_ms, window};
+use super::params::{before, begins, bucket_ms, window};
 use crate::{
     domain::Timestamp,
     http::{AppState, error::ApiError},
-    storage::{StoreError, Total},
+    storage::Total,
 };
 
 /// How far back an answer looks unless told otherwise.
@@ -71,8 +71,7 @@ pub(in crate::http) async fn totals(
     let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);
     let mut window = window(query.from, query.to, USUAL, state.clock.now())?;
     if let Some(cursor) = query.cursor {
-        let before: i64 = cursor.parse().map_err(|_not_ours| StoreError::InvalidCursor)?;
-        window.to = window.to.min(Timestamp::from_millis(before));
+        window.to = window.to.min(before(&cursor)?);
     }
     // No more buckets are counted than are told of.
     let last = begins(Timestamp::from_millis(window.to.as_millis().saturating_sub(1)), bucket_ms);

@@ -18,7 +18,7 @@ use crate::{
         error::ApiError,
         geojson,
         history::PageQuery,
-        nodes::{parse_id, seen},
+        nodes::{check_share, parse_id},
         records::PositionRecord,
     },
 };
@@ -81,9 +81,7 @@ pub(in crate::http) async fn track(
     }
     let node = parse_id(&id)?;
     let page = PageQuery { node: None, from, to, limit, cursor }.of(Some(node.clone()))?;
-    if caller.view.is_some() {
-        seen(&state, &caller, node.clone()).await?;
-    }
+    check_share(&state, &caller, &node).await?;
     let mut page = state.store.positions(&page).await?;
     page.records.retain(|position| caller.sees_at(&node, position.place));
     if let Some(tolerance_m) = simplify {

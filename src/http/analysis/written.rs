@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     domain::{NodeId, Position},
-    http::rfc3339,
+    http::{rfc3339, xml::Escaped},
 };
 
 /// A track of one segment, the oldest point first.
@@ -13,7 +13,8 @@ pub(super) fn gpx(node: &NodeId, positions: &[Position]) -> String {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <gpx version=\"1.1\" creator=\"geocast\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n",
     );
-    let name = escaped(&node.to_string());
+    let node = node.to_string();
+    let name = Escaped(&node);
     // To write into a text cannot fail.
     let _ = writeln!(text, "<trk><name>{name}</name><trkseg>");
     for position in positions.iter().rev() {
@@ -51,22 +52,4 @@ pub(super) fn csv(positions: &[Position]) -> String {
         let _ = write!(text, "{time},{latitude:.7},{longitude:.7},{known}\r\n");
     }
     text
-}
-
-/// Text as XML has it. Characters that XML does not know are left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&apos;"),
-            '\u{fffe}' | '\u{ffff}' => {}
-            character if character.is_control() => {}
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }
