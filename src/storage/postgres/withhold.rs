@@ -290,15 +290,13 @@ async fn states(
         next = Reapplied::Nodes(id.to_string());
         let kinds = sqlx::query(said::KINDS_OF).bind(id.to_string());
         let kinds = kinds.fetch_all(&mut *connection).await.map_err(failed)?;
-        if !said::sender_is_shown(&kinds, policy)? {
-            // What it said is looked through packet by packet, later.
-            let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
-            gone.execute(&mut *connection).await.map_err(failed)?;
-            continue;
-        }
-        match said::state(&node, policy, kept_out) {
+        match said::state(&node, &kinds, policy, kept_out)? {
             State::Stays => {}
             State::Becomes(node) => changed.push(NodeRow(*node)),
+            State::Hides => {
+                let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
+                gone.execute(&mut *connection).await.map_err(failed)?;
+            }
             State::Goes => {
                 let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
                 gone.execute(&mut *connection).await.map_err(failed)?;

@@ -181,16 +181,6 @@ pub(in crate::storage) fn packet_stays<R: Cells>(
     Ok(policy.admits_packet(&PacketRow::read(columns)?.row()).is_ok())
 }
 
-/// Whether a node may be shown, by the rows of [`KINDS_OF`] it.
-pub(in crate::storage) fn sender_is_shown<R: Cells>(
-    rows: &[R],
-    policy: &Policy,
-) -> Result<bool, StoreError> {
-    let rows = rows.iter().map(|row| PacketRow::read(&mut Columns::of(row)));
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    Ok(policy.shows_sender(rows.iter().map(PacketRow::row)))
-}
-
 /// A row of the positions: its packet, its node, where that was, and what becomes of it.
 pub(in crate::storage) struct Judged {
     pub(in crate::storage) packet: i64,
@@ -244,20 +234,27 @@ pub(in crate::storage) enum State {
     Stays,
     /// It is like this now.
     Becomes(Box<Node>),
+    /// The node is not shown any more. What it said is looked through packet by packet.
+    Hides,
     /// The node is not shown any more, and nothing of it is kept.
     Goes,
     /// It is kept out.
     Leaves(Why),
 }
 
-/// Holds the state of a node to a policy.
-pub(in crate::storage) fn state(node: &Node, policy: &Policy, kept_out: &KeptOut) -> State {
+/// Holds the state of a node to a policy, by what is stored of it: the rows of [`KINDS_OF`] it.
+pub(in crate::storage) fn state<R: Cells>(
+    node: &Node,
+    kinds: &[R],
+    policy: &Policy,
+    kept_out: &KeptOut,
+) -> Result<State, StoreError> {
     if !policy.node_stays(&node.id, kept_out) {
-        return State::Goes;
+        return Ok(State::Goes);
     }
     let info: &Info = &node.info;
     if policy.opts_out(info) {
-        return State::Leaves(Why::OptedOut);
+        return Ok(State::Leaves(Why::OptedOut));
     }
     let mut told = node.clone();
     if let Some(position) = node.position {
@@ -266,13 +263,18 @@ pub(in crate::storage) fn state(node: &Node, policy: &Policy, kept_out: &KeptOut
             RowVerdict::Stays => {}
             RowVerdict::Becomes(position) => told.position = Some(position),
             RowVerdict::Goes if !policy.is_inside(&position) => {
-                return State::Leaves(Why::OutsideRegion);
+                return Ok(State::Leaves(Why::OutsideRegion));
             }
             RowVerdict::Goes => told.position = None,
         }
     }
+    let kinds = kinds.iter().map(|row| PacketRow::read(&mut Columns::of(row)));
+    let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
+    if !policy.shows_sender(kinds.iter().map(PacketRow::row)) {
+        return Ok(State::Hides);
+    }
     told.links = told.links.map(|links| without(&links, |id| !policy.node_stays(id, kept_out)));
-    if told == *node { State::Stays } else { State::Becomes(Box::new(told)) }
+    Ok(if told == *node { State::Stays } else { State::Becomes(Box::new(told)) })
 }
 
 /// Neighbours without some.
