@@ -32,8 +32,18 @@ macro_rules! metrics {
         pub enum Metric { $($($variant),+),+ }
 
         impl Metric {
-            /// Every metric, in the order of its section.
+            /// Every metric, by its number.
             pub const ALL: &'static [Self] = &[$($(Self::$variant),+),+];
+
+            /// Its number, from 1.
+            pub const fn number(self) -> u32 {
+                self as u32 + 1
+            }
+
+            /// The metric of this number.
+            pub fn numbered(number: u32) -> Option<Self> {
+                Self::ALL.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
+            }
 
             /// The name in the protocol and in the database.
             pub const fn name(self) -> &'static str {
@@ -53,6 +63,8 @@ macro_rules! metrics {
     };
 }
 
+// The binary encoding knows them by their places here: further ones go to the end, in a block of
+// their section.
 metrics! {
     Device {
         BatteryLevel = "batteryLevel", Voltage = "voltage",

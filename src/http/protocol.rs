@@ -400,9 +400,12 @@ mod tests {
     use ts_rs::{Config, TS};
 
     use super::*;
-    use crate::http::records::{
-        CellRecord, LinkRecord, MessageRecord, NodeRecord, PositionRecord, TELEMETRY_TYPES,
-        WaypointRecord,
+    use crate::{
+        domain::Metric,
+        http::records::{
+            CellRecord, LinkRecord, MessageRecord, NodeRecord, PositionRecord, TELEMETRY_TYPES,
+            WaypointRecord,
+        },
     };
 
     /// Writes the types that the web map is built with. A change shows up in version control.
@@ -436,6 +439,10 @@ mod tests {
             text.push_str(&declaration.replace(" \n", "\n"));
             text.push('\n');
         }
+        text.push_str("\n/** The metrics by their numbers in the binary encoding; there is none with number 0. */\n");
+        text.push_str("export const METRICS: readonly (string | undefined)[] = [\n\tundefined,\n");
+        text.extend(Metric::ALL.iter().map(|metric| format!("\t'{}',\n", metric.name())));
+        text.push_str("];\n");
         let path =
             std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web/client/src/protocol.gen.ts");
         if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {

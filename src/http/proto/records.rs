@@ -77,7 +77,7 @@ impl From<&domain::Position> for Position {
 impl From<&TelemetryRecord<'_>> for Telemetry {
     fn from(record: &TelemetryRecord<'_>) -> Self {
         let (metrics, values) =
-            record.values.iter().map(|(metric, value)| (metric.name().to_owned(), *value)).unzip();
+            record.values.iter().map(|(metric, value)| (metric.number(), *value)).unzip();
         Self { time: record.time.as_millis(), metrics, values }
     }
 }

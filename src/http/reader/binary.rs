@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Broken, mirror::Mirror};
 use crate::{
     broadcast::Encoding,
+    domain::Metric,
     http::proto::{
         messages::{
             Cell, Links, Node, NodeTelemetry, Position, ServerKind, ServerMessage, Snapshot,
@@ -231,9 +232,10 @@ fn telemetry_fields(telemetry: &Telemetry) -> Map<String, Value> {
     let readings = telemetry.metrics.iter().zip(&telemetry.values);
     #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
     let mut fields: Map<_, _> = readings
-        .map(|(metric, value)| {
+        .filter_map(|(number, value)| {
+            let metric = Metric::numbered(*number)?.name().to_owned();
             let whole = value.fract() == 0.0;
-            (metric.clone(), if whole { json!(*value as i64) } else { json!(value) })
+            Some((metric, if whole { json!(*value as i64) } else { json!(value) }))
         })
         .collect();
     fields.insert("time".to_owned(), json!(telemetry.time));

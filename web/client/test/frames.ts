@@ -14,9 +14,19 @@ export function protoNode(number: number, node: Partial<NodeRecord>): object {
 		number,
 		...plain,
 		...(position && { position: protoPosition(position) }),
-		...(telemetry && { telemetry: { time, metrics: Object.keys(metrics), values: Object.values(metrics) } }),
+		...(telemetry && { telemetry: protoTelemetry(time, metrics) }),
 		...(links && { links: { links } }),
 	};
+}
+
+export function protoTelemetry(time: number, readings: object): object {
+	const metrics = Object.keys(readings).map(protoMetric);
+	return { time, metrics, values: Object.values(readings) };
+}
+
+/** What the description calls a metric. */
+function protoMetric(name: string): string {
+	return `METRIC_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
 /** A position as the server may know it: with places of 1e-7 degrees, and few decimals or any float. */
@@ -146,7 +156,7 @@ export function binary(message: ServerMessage, book: Book, chance: Chance): Uint
 		case 'telemetry_update': {
 			const telemetry = message.telemetry.map(({ id, time, ...metrics }) => ({
 				number: book.numberOf(id),
-				telemetry: { time, metrics: Object.keys(metrics), values: Object.values(metrics) },
+				telemetry: protoTelemetry(time, metrics),
 			}));
 			return frame({ telemetryUpdate: { ...message, telemetry } });
 		}

@@ -3,7 +3,7 @@ import { Mirror } from '../src/mirror.js';
 import { Decoder } from '../src/proto/decode.js';
 import { encode } from '../src/proto/encode.js';
 import type { ClientMessage, Filter, NodeRecord, PositionRecord, ServerMessage } from '../src/protocol.gen.js';
-import { anyPosition, protoNode, protoPosition, protoPositions } from './frames.js';
+import { anyPosition, protoNode, protoPosition, protoPositions, protoTelemetry } from './frames.js';
 import { Chance, ClientFrame, column, frame } from './reference.js';
 
 const EPOCH = 'e1';
@@ -118,6 +118,17 @@ describe('a binary frame is what JSON would have brought:', () => {
 		expect(client.hears(sent)).toEqual({ type: 'cell_update', revision: 2, more: true, cells: records });
 	});
 
+	test('metrics that came after this client was made are passed over', () => {
+		const client = new Client();
+		client.hears(snapshot([protoNode(8, { id: '!b' })]));
+		const telemetry = { time: 4, metrics: [2, 60_000, 0, 1], values: [3.7, 1, 2, 87] };
+		expect(client.hears({ telemetryUpdate: { revision: 3, telemetry: [{ number: 8, telemetry }] } })).toEqual({
+			type: 'telemetry_update',
+			revision: 3,
+			telemetry: [{ id: '!b', time: 4, voltage: 3.7, batteryLevel: 87 }],
+		});
+	});
+
 	test('the messages of a tick', () => {
 		const client = new Client();
 		client.hears(snapshot([protoNode(7, FULL_NODE)]));
@@ -132,7 +143,7 @@ describe('a binary frame is what JSON would have brought:', () => {
 			revision: 2,
 			nodes: [{ id: FULL_NODE.id, role: 'CLIENT' }],
 		});
-		const readings = { number: 8, telemetry: { time: 4, metrics: ['voltage'], values: [3.7] } };
+		const readings = { number: 8, telemetry: protoTelemetry(4, { voltage: 3.7 }) };
 		expect(client.hears({ telemetryUpdate: { revision: 3, telemetry: [readings] } })).toEqual({
 			type: 'telemetry_update',
 			revision: 3,

@@ -78,8 +78,8 @@ pub(in crate::http) struct Position {
 pub(in crate::http) struct Telemetry {
     #[prost(int64, tag = "1")]
     pub time: i64,
-    #[prost(string, repeated, tag = "2")]
-    pub metrics: Vec<String>,
+    #[prost(uint32, repeated, tag = "2")]
+    pub metrics: Vec<u32>,
     #[prost(double, repeated, tag = "3")]
     pub values: Vec<f64>,
 }

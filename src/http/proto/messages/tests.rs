@@ -7,6 +7,7 @@ use protox::prost_reflect::{
 };
 
 use super::*;
+use crate::domain::Metric;
 
 fn description() -> DescriptorPool {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http");
@@ -64,6 +65,8 @@ fn shows(text: &str, field: &FieldDescriptor) -> bool {
         Value::List(list) if matches!(list[0], Value::Message(_)) => return true,
         Value::Message(_) => return true,
         Value::List(list) => match &list[0] {
+            // Metrics stay numbers, which the next test is about.
+            Value::EnumNumber(number) if field.name() == "metrics" => format!("[{number}]"),
             Value::EnumNumber(_) => "[Node]".to_owned(),
             Value::String(text) => format!("[{text:?}]"),
             Value::U32(number) => format!("[{number}]"),
@@ -158,4 +161,33 @@ fn the_types_of_messages_are_those_of_the_published_description() {
         let ours = MessageType::try_from(described.number()).unwrap();
         assert_eq!(format!("MESSAGE_TYPE_{ours:?}").to_uppercase(), described.name());
     }
+}
+
+#[test]
+fn the_description_has_every_metric_by_its_number_and_name() {
+    let described = description().get_enum_by_name("geocast.v1.Metric").unwrap();
+    let described: Vec<_> = described
+        .values()
+        .filter(|value| value.number() != 0)
+        .map(|value| (value.number().cast_unsigned(), in_camel_case(value.name())))
+        .collect();
+    let metrics = Metric::ALL.iter();
+    let known: Vec<_> = metrics.map(|metric| (metric.number(), metric.name().to_owned())).collect();
+    assert_eq!(described, known);
+    for metric in Metric::ALL {
+        assert_eq!(Metric::numbered(metric.number()), Some(*metric));
+    }
+    assert_eq!([0, u32::MAX].map(Metric::numbered), [None, None]);
+}
+
+/// The name in JSON of what is called `METRIC_BATTERY_LEVEL`.
+fn in_camel_case(name: &str) -> String {
+    let mut words = name.strip_prefix("METRIC_").unwrap().split('_').map(str::to_lowercase);
+    let mut camel = words.next().unwrap();
+    for word in words {
+        let (first, rest) = word.split_at(1);
+        camel.push_str(&first.to_uppercase());
+        camel.push_str(rest);
+    }
+    camel
 }

@@ -1,11 +1,12 @@
-import type {
-	CellRecord,
-	LinkRecord,
-	MessageRecord,
-	NodeRecord,
-	PositionRecord,
-	TelemetryRecord,
-	WaypointRecord,
+import {
+	type CellRecord,
+	type LinkRecord,
+	METRICS,
+	type MessageRecord,
+	type NodeRecord,
+	type PositionRecord,
+	type TelemetryRecord,
+	type WaypointRecord,
 } from '../protocol.gen.js';
 import { ProtoError, type Reader } from './reader.js';
 import type { NumberedNode } from './table.js';
@@ -52,15 +53,20 @@ function position(reader: Reader): PositionRecord {
 
 export function telemetry(reader: Reader): TelemetryRecord {
 	let time = 0;
-	const metrics: string[] = [];
+	const metrics: number[] = [];
 	const values: number[] = [];
 	while (reader.next()) {
 		if (reader.field === 1) time = reader.int();
-		else if (reader.field === 2) metrics.push(reader.string());
+		else if (reader.field === 2) reader.uints(metrics);
 		else if (reader.field === 3) reader.doubles(values);
 	}
 	if (metrics.length !== values.length) throw new ProtoError('there are not as many readings as metrics');
-	return { ...Object.fromEntries(metrics.map((metric, i) => [metric, values[i] as number])), time };
+	// A server may know metrics that this client does not.
+	const readings = metrics.flatMap((number, i) => {
+		const name = METRICS[number];
+		return name === undefined ? [] : [[name, values[i] as number] as const];
+	});
+	return { ...Object.fromEntries(readings), time };
 }
 
 function links(reader: Reader): LinkRecord[] {
