@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod fanout;
+mod growth;
 mod histogram;
 mod host;
 mod idle;
@@ -52,6 +53,7 @@ pub async fn run(
             Benchmark::Snapshot(snapshot) => snapshot::run(&snapshot, seed, &clock).await,
             Benchmark::Idle(idle) => idle::run(&idle, seed, &clock).await,
             Benchmark::Spatial(spatial) => spatial::run(&spatial, seed).await,
+            Benchmark::Growth(growth) => growth::run(&growth, seed, &clock).await,
         }
     };
     let report = tokio::select! {

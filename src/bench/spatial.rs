@@ -7,9 +7,8 @@ use std::{
 };
 
 use anyhow::Context;
-use rustix::time::{ClockId, clock_gettime};
 
-use super::{Report, Target, mesh::Mesh, report};
+use super::{Report, Target, mesh::Mesh, report, usage::spent_ms};
 use crate::{
     config::{Spatial, Views},
     domain::{Area, Bounds, Motion, Pair, Place, Viewports, Way},
@@ -182,10 +181,4 @@ fn told_once(viewports: &mut Viewports, way: Way, motions: &[Motion]) -> Told {
     let mut found = Found::default();
     viewports.join_by(way, motions, |pair| found.add(pair));
     Told { ms: spent_ms() - before, found }
-}
-
-/// CPU time of this thread, in milliseconds.
-fn spent_ms() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }

@@ -135,3 +135,9 @@ mod tests {
         assert!(held.iter().all(|byte| *byte <= 1));
     }
 }
+
+/// CPU time of this thread, in milliseconds.
+pub(super) fn spent_ms() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}

@@ -37,6 +37,8 @@ pub enum Benchmark {
     Idle(Idle),
     /// Who sees which of a tick's changes, and nothing else: every way to find it out.
     Spatial(Spatial),
+    /// What a tick costs while the map grows in one way and in no other.
+    Growth(Growth),
 }
 
 /// Settings of `geocast bench ingest`.
@@ -261,4 +263,28 @@ pub struct Spatial {
     /// What their views are drawn from.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "city,country,world")]
     pub views: Vec<Views>,
+}
+
+/// Settings of `geocast bench growth`.
+#[derive(Args, Clone, Debug)]
+pub struct Growth {
+    /// How many clients look where nothing happens.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1000,5000,20000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub clients: Vec<u32>,
+
+    /// How many nodes are at rest.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "1000,10000,100000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub nodes: Vec<u32>,
+
+    /// How many clients look where nodes move, each at a rectangle of its own.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "100,500,2500")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub watchers: Vec<u32>,
+
+    /// How many nodes move in each tick.
+    #[arg(long, value_name = "COUNT", default_value_t = 500)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub updates: u32,
 }

@@ -25,7 +25,7 @@ use url::Url;
 
 pub use access::{Access, CreateToken, OnOff, RevokeToken, Role, Token, TokenAction};
 pub use bench::{
-    Bench, Benchmark, Connections, Crowd, Fanout, Idle, Ingest, Sample, Snapshot, Spatial,
+    Bench, Benchmark, Connections, Crowd, Fanout, Growth, Idle, Ingest, Sample, Snapshot, Spatial,
     UnderTest, Views, WireEncoding,
 };
 pub use limits::Limits;

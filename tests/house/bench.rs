@@ -105,3 +105,13 @@ async fn keep_moves_back(stream: TcpStream, server: SocketAddr) {
     // Either side may hang up.
     let _ = future::join(told.forward(tell), hear.forward(ask)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn growth_is_told_as_an_exponent() {
+    let sizes = ["--clients", "5,20", "--nodes", "10,40", "--watchers", "2,8", "--updates", "20"];
+    let (succeeded, report) = bench(&[&["growth"], &sizes[..]].concat()).await;
+    assert!(succeeded, "{report}");
+    for name in ["clients that see nothing of it", "nodes at rest", "deliveries"] {
+        assert!(value(&report, &format!("{name}: exponent")).is_number(), "{report}");
+    }
+}
