@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::rejection::QueryRejection,
+    extract::rejection::{JsonRejection, QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -60,6 +60,9 @@ pub(super) enum ApiError {
     /// The request is wrong; the text says how.
     #[error("{0}")]
     BadRequest(String),
+    /// The body is too large, or is said not to be JSON.
+    #[error("{1}")]
+    BadBody(StatusCode, String),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(&'static str),
@@ -81,6 +84,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadBody(status, _) => *status,
             Self::Refused(refusal) => refusal.status(),
             Self::Denied(denied) => denied.status(),
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -115,6 +119,17 @@ impl IntoResponse for ApiError {
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
         Self::BadRequest(rejection.body_text())
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection.status() {
+            status @ (StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE) => {
+                Self::BadBody(status, rejection.body_text())
+            }
+            _ => Self::BadRequest(rejection.body_text()),
+        }
     }
 }
 

@@ -99,9 +99,6 @@ pub(super) fn shown(filter: &Filter) -> Value {
     Value::Object(shown)
 }
 
-/// What every [`bbox`] looks like. Not all that looks like one is one.
-pub(super) const BBOX: &str = r"^-?\d{1,3}(\.\d{1,15})?,-?\d{1,2}(\.\d{1,15})?,-?\d{1,3}(\.\d{1,15})?,-?\d{1,2}(\.\d{1,15})?$";
-
 /// `west,south,east,north` in degrees.
 pub(super) fn bbox(text: &str) -> Result<Bounds, InvalidFilter> {
     let invalid = || InvalidFilter {

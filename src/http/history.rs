@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppState,
+    count::Count,
     error::ApiError,
     nodes::parse_id,
+    patterns::CURSOR,
     records::{Id, MessageRecord, TelemetryRecord},
 };
 use crate::{
@@ -22,9 +24,6 @@ use crate::{
 
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 pub(super) const MAX_LIMIT: u32 = 10_000;
-
-/// What every cursor of a history looks like.
-pub(super) const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})$";
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -37,7 +36,7 @@ pub(super) struct PageQuery {
     /// Before this time, in milliseconds since 1970.
     pub(super) to: Option<i64>,
     /// At most so many: 100 if not given; what lies outside 1 to 10000 counts as the nearer end.
-    pub(super) limit: Option<u32>,
+    pub(super) limit: Option<Count>,
     /// Goes on where the page before ended: its `next`.
     #[schemars(regex(pattern = CURSOR))]
     pub(super) cursor: Option<String>,
@@ -77,7 +76,7 @@ impl PageQuery {
             node: node.or(named),
             from: self.from.map(Timestamp::from_millis),
             to: self.to.map(Timestamp::from_millis),
-            limit: self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
+            limit: Count::within(self.limit, DEFAULT_LIMIT, MAX_LIMIT),
             cursor: self.cursor,
         })
     }

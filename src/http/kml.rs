@@ -11,12 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    AppState,
-    base::Base,
-    error::ApiError,
-    filter::{BBOX, bbox},
-    rfc3339,
-    xml::Escaped,
+    AppState, base::Base, error::ApiError, filter::bbox, patterns::BBOX, rfc3339, xml::Escaped,
 };
 use crate::domain::{Area, Bounds, Filter, Metric, Node};
 

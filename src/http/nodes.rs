@@ -15,10 +15,12 @@ use tokio::sync::oneshot;
 use super::{
     AppState,
     access::{Caller, Outcome},
+    count::Count,
     error::ApiError,
     etag,
-    filter::{BBOX, bbox},
+    filter::bbox,
     geojson,
+    patterns::BBOX,
     records::{Id, NodeRecord},
 };
 use crate::{
@@ -26,8 +28,8 @@ use crate::{
     storage::Removal,
 };
 
-const DEFAULT_LIMIT: usize = 1000;
-const MAX_LIMIT: usize = 10_000;
+const DEFAULT_LIMIT: u32 = 1000;
+const MAX_LIMIT: u32 = 10_000;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -51,7 +53,7 @@ pub(super) struct NodesQuery {
     /// Only those whose id, long name or short name contains this, whatever the case.
     q: Option<String>,
     /// At most so many: 1000 if not given; what lies outside 1 to 10000 counts as the nearer end.
-    limit: Option<usize>,
+    limit: Option<Count>,
     /// Goes on after this node: the `next` of the page before.
     #[schemars(with = "Option<Id<'_>>")]
     cursor: Option<String>,
@@ -76,7 +78,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let limit = Count::within(query.limit, DEFAULT_LIMIT, MAX_LIMIT) as usize;
     let after = query.cursor.as_deref().map(parse_id).transpose()?;
     let bounds = query.bbox.as_deref().map(bbox).transpose()?.map(Area::from);
     // Read first: what is shown is never older than its tag says.

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     AppState,
     access::Caller,
+    count::Count,
     error::ApiError,
-    filter::{BBOX, bbox},
+    filter::bbox,
     geojson::{self, Visit},
-    history::{CURSOR, DEFAULT_LIMIT, MAX_LIMIT},
+    history::{DEFAULT_LIMIT, MAX_LIMIT},
     nodes::Format,
+    patterns::{BBOX, CURSOR},
 };
 use crate::{
     domain::{Bounds, Timestamp},
@@ -34,7 +36,7 @@ pub(super) struct VisitsQuery {
     /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
     /// At most so many: 100 if not given; what lies outside 1 to 10000 counts as the nearer end.
-    limit: Option<u32>,
+    limit: Option<Count>,
     /// Goes on where the page before ended: its `next`.
     #[schemars(regex(pattern = CURSOR))]
     cursor: Option<String>,
@@ -63,7 +65,7 @@ pub(super) async fn visits(
         bounds: bounds.unwrap_or(Bounds::EVERYWHERE),
         from: query.from.map(Timestamp::from_millis),
         to: query.to.map(Timestamp::from_millis),
-        limit: query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
+        limit: Count::within(query.limit, DEFAULT_LIMIT, MAX_LIMIT),
         cursor: query.cursor,
     };
     let mut page = state.store.visits(&question).await?;

@@ -145,9 +145,12 @@ async fn readings_are_taken_together_by_the_hour() {
     let (_, rest) = geocast.ask(&format!("{path}&cursor={cursor}")).await;
     assert_eq!(rest["series"]["batteryLevel"], json!([point(0, 3, 70.0, 80.0, 90.0)]));
     assert_eq!(rest["next"], Value::Null);
+    let one_by_one = path.replace("bucket=1h", "limit=1");
+    let (_, before) = geocast.ask(&format!("{one_by_one}&cursor={cursor}")).await;
+    assert_eq!(before["telemetry"][0]["batteryLevel"], 70.0, "cursors are of one kind: {before}");
     let (_, none) = geocast.ask(&format!("{path}&metric=voltage")).await;
     assert_eq!(none["series"], json!({}));
-    for wrong in ["bucket=0s", "bucket=often", "bucket=1h&cursor=x"] {
+    for wrong in ["bucket=0s", "bucket=often", "bucket=1h&cursor=x", "bucket=1h&cursor="] {
         let (status, problem) =
             geocast.ask(&format!("/api/nodes/{}/telemetry?{wrong}", WALKER.id())).await;
         assert_eq!(status, 400, "{wrong}: {problem}");

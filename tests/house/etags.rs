@@ -21,9 +21,14 @@ async fn lists_of_nodes_are_sent_again_only_when_the_map_has_changed() {
     let mut geocast = Geocast::with_broker(folder.path()).await;
     let mut gateway = Gateway::connect(geocast.broker().await);
     gateway.publish(Radio(1).at(10.0, 10.0));
-    for (number, path) in
-        (2..).zip(["/api/nodes", "/api/nodes?format=geojson&limit=50", "/api/nodes/!00000001"])
-    {
+    for (number, path) in (2..).zip([
+        "/api/nodes",
+        "/api/nodes?format=geojson&limit=50",
+        "/api/nodes/!00000001",
+        "/ogc/collections/nodes/items",
+        "/ogc/collections/nodes/items?bbox=0,0,20,20&limit=50",
+        "/ogc/collections/nodes/items/!00000001",
+    ]) {
         let answer = get(&geocast, path, None).await;
         let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
         assert_eq!(answer.headers()["cache-control"], "private, no-cache", "{path}");

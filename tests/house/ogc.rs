@@ -163,6 +163,10 @@ async fn what_is_wrong_or_unknown_is_told_as_a_problem() {
         (format!("{NODES}?bbox=1,2,3"), 400),
         (format!("{NODES}?bbox=1,5,2,3"), 400),
         (format!("{NODES}?datetime=yesterday"), 400),
+        (format!("{NODES}?datetime=../.."), 400),
+        (format!("{NODES}?datetime=2026-01-02T00:00:00Z/2026-01-01T00:00:00Z"), 400),
+        (format!("{NODES}?bbox=1,2,9,3,4,5"), 400),
+        (format!("{NODES}?limit=1&limit=2"), 400),
         (format!("{NODES}?colour=red"), 400),
         (format!("{NODES}/!00000001?limit=1"), 400),
         (format!("{POSITIONS}?cursor=garbage"), 400),
@@ -206,6 +210,20 @@ async fn links_are_those_of_the_proxy_that_is_trusted() {
     assert_eq!(linked(&proxied).await, "https://map.example/mesh/ogc/collections");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_are_answered_as_gets_are() {
+    let folder = TempDir::new().unwrap();
+    let geocast = with_nodes(&folder).await;
+    for path in ["/ogc", "/ogc/api", "/ogc/conformance", "/ogc/collections", NODES, POSITIONS] {
+        let url = format!("http://{}{path}", geocast.address);
+        let head = reqwest::Client::new().head(url).timeout(DEADLINE).send().await.unwrap();
+        let got = geocast.get(path).await;
+        assert_eq!(head.status(), 200, "{path}");
+        assert_eq!(head.headers()["content-type"], got.headers()["content-type"], "{path}");
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+    }
+}
+
 /// What `ogrinfo` says; none where GDAL is not installed.
 #[expect(clippy::print_stderr, reason = "a test that is skipped must say so")]
 fn ogrinfo(arguments: &[&str]) -> Option<String> {
@@ -243,4 +261,17 @@ async fn gdal_opens_the_map_as_layers() {
     assert!(nodes.contains("lastHeard (DateTime)"), "{nodes}");
     let positions = look(&["positions", "-al"]).await.unwrap().unwrap();
     assert_eq!(positions.matches("OGRFeature(positions)").count(), 3, "{positions}");
+    // With a page size of 2, the third came by the link to the next page.
+    let all = look(&["nodes", "-al", "-q"]).await.unwrap().unwrap();
+    for node in ["POINT (10 10)", "POINT (20 20)", "POINT (179.5 -17)"] {
+        assert!(all.contains(node), "{node} is not in {all}");
+    }
+    let heard = |comparison: &str| format!("lastHeard {comparison} '2100/01/01 00:00:00'");
+    for (comparison, count) in [("<", 3), (">=", 0)] {
+        let found = look(&["nodes", "-q", "-where", &heard(comparison)]).await.unwrap().unwrap();
+        assert_eq!(found.matches("OGRFeature(nodes)").count(), count, "{comparison}: {found}");
+    }
+    let one = look(&["positions", "-q", "-spat", "9", "9", "11", "11"]).await.unwrap().unwrap();
+    assert_eq!(one.matches("OGRFeature(positions)").count(), 1, "{one}");
+    assert!(one.contains("POINT (10 10)") && one.contains("node (String) = !00000001"), "{one}");
 }

@@ -49,6 +49,8 @@ async fn answers_are_as_the_document_says() {
     let (_, document) = geocast.ask("/api/openapi.json").await;
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["servers"][0]["url"], format!("http://{}", geocast.address));
+    let (_, page) = geocast.ask("/ogc/collections/positions/items").await;
+    let was = format!("positions/items/{}", page["features"][0]["id"].as_str().unwrap());
     let mut checked = 0;
     let paths = document["paths"].as_object().unwrap().iter();
     for (path, item) in paths.filter(|(_, item)| item["get"].is_object()) {
@@ -62,7 +64,8 @@ async fn answers_are_as_the_document_says() {
             {
                 continue;
             }
-            let asked = format!("{}{query}", filled(path));
+            let path = path.replace("positions/items/{featureId}", &was);
+            let asked = format!("{}{query}", filled(&path));
             let answer = geocast.get(&asked).await;
             assert_eq!(answer.status(), 200, "{asked}");
             let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
@@ -117,6 +120,8 @@ async fn errors_are_problems_and_methods_are_those_that_are_allowed() {
         ("/api/nodes/!000000ff", 404),
         ("/api/nodes/%ff", 400),
         ("/api/nodes?limit=many", 400),
+        ("/api/nodes?bbox=0,10,1,5", 400),
+        ("/ogc/collections/nodes/items?datetime=", 400),
         ("/api/nodes?format=shapefile", 400),
         ("/api/ws", 400),
         ("/tiles/nodes/9/9/x", 400),
@@ -128,6 +133,50 @@ async fn errors_are_problems_and_methods_are_those_that_are_allowed() {
         let body: Value = answer.json().await.unwrap();
         assert!(problem.accepts(&body), "{path}: {body}");
         assert_eq!(body["status"], status, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_any_size_counts_as_the_most_there_may_be() {
+    let folder = TempDir::new().unwrap();
+    let geocast = with_nodes(&folder).await;
+    for path in [
+        "/api/nodes",
+        "/api/nodes/!00000001/positions",
+        "/api/nodes/!00000001/telemetry",
+        "/api/positions",
+        "/api/messages",
+        "/api/links",
+        "/api/gateways",
+        "/api/totals",
+        "/api/audit",
+        "/ogc/collections/nodes/items",
+    ] {
+        let (status, answer) = geocast.ask(&format!("{path}?limit=184467440737095516160")).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        let (status, answer) = geocast.ask(&format!("{path}?limit=-1")).await;
+        assert_eq!(status, 400, "{path}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_no_json_or_too_large_is_told_so() {
+    let folder = TempDir::new().unwrap();
+    let geocast = Geocast::with_broker(folder.path()).await;
+    let client = reqwest::Client::new();
+    let huge = format!("{{\"token\":\"{}\"}}", "x".repeat(3 << 20));
+    for path in ["/api/login", "/api/shares"] {
+        for (kind, body, status) in [
+            ("text/plain", "{}", 415),
+            ("application/json", "{", 400),
+            ("application/json", huge.as_str(), 413),
+        ] {
+            let url = format!("http://{}{path}", geocast.address);
+            let request = client.post(url).header("content-type", kind).body(body.to_owned());
+            let answer = request.timeout(DEADLINE).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{path} {kind}");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     http::{
         AppState,
         bucket::{Bucket, Rate},
+        count::Count,
         error::ApiError,
         gate::Client,
     },
@@ -123,7 +124,7 @@ pub(super) fn name_of(token: &Token) -> String {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::http) struct AuditQuery {
     /// At most so many; what lies outside what is allowed counts as the nearer end.
-    limit: Option<u32>,
+    limit: Option<Count>,
     /// Goes on where the page before ended: its `next`.
     cursor: Option<i64>,
 }
@@ -134,7 +135,7 @@ pub(in crate::http) async fn list(
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(AuditQuery { limit, cursor }) = query?;
-    let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let limit = Count::within(limit, DEFAULT_LIMIT, MAX_LIMIT);
     let mut deeds = match &state.access.settings.store {
         Some(store) => store.deeds(cursor, limit + 1).await?,
         None => Vec::new(),

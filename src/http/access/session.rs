@@ -78,8 +78,12 @@ pub(in crate::http) async fn login(
     headers: HeaderMap,
     login: Result<Json<Login>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(login) = login.map_err(|_invalid| {
-        ApiError::BadRequest("JSON is needed, as {\"token\": \"...\"}".to_owned())
+    let Json(login) = login.map_err(|rejection| match ApiError::from(rejection) {
+        // What is wrong with it could be read out of the token.
+        ApiError::BadRequest(_) => {
+            ApiError::BadRequest("JSON is needed, as {\"token\": \"...\"}".to_owned())
+        }
+        other => other,
     })?;
     let access = &state.access;
     let caller = access.by_token(login.token.trim(), &client).await?;

@@ -173,8 +173,7 @@ pub(in crate::http) async fn make(
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let bad = |text: &str| ApiError::BadRequest(text.to_owned());
-    let Json(Wanted { filter, expires }) =
-        wanted.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
+    let Json(Wanted { filter, expires }) = wanted?;
     if filter.message_types.is_some() || filter.also_ids.is_some() || filter.cells.is_some() {
         return Err(bad("a share has bounds and nodeIds, and nothing else of a filter"));
     }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::params::{before, begins};
+use super::params::{before, begins, cursor};
 use crate::{
     domain::Timestamp,
     http::error::ApiError,
@@ -77,7 +77,7 @@ pub(super) async fn gather<T, K: Eq + Hash>(
             let is_full = by_time.len() >= wanted.limit || records >= MOST_RECORDS;
             if is_full && !by_time.contains_key(&begin) {
                 let oldest = by_time.keys().next().copied().unwrap_or(begin);
-                return Ok(Buckets { by_time, next: Some(oldest.as_millis().to_string()) });
+                return Ok(Buckets { by_time, next: Some(cursor(oldest)) });
             }
             records += 1;
             let bucket = by_time.entry(begin).or_default();

@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::{buckets::SpreadRecord, params::window};
 use crate::{
     domain::{Filter, NodeId, Place, distance_m},
-    http::{AppState, error::ApiError, nodes::parse_id, records::Id},
+    http::{AppState, count::Count, error::ApiError, nodes::parse_id, records::Id},
     storage::{HeardOf, Hearing, SignalKind, Spread},
 };
 
 /// How far back an answer looks unless told otherwise.
 const USUAL: Duration = Duration::from_hours(24);
 
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 1000;
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,7 +31,7 @@ pub(in crate::http) struct GatewaysQuery {
     /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
     /// At most so many; what lies outside what is allowed counts as the nearer end.
-    limit: Option<usize>,
+    limit: Option<Count>,
     /// Goes on after this gateway: the `next` of the page before.
     #[schemars(with = "Option<Id<'_>>")]
     cursor: Option<String>,
@@ -100,7 +100,7 @@ pub(in crate::http) async fn gateways(
     query: Result<Query<GatewaysQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let limit = Count::within(query.limit, DEFAULT_LIMIT, MAX_LIMIT) as usize;
     let after = query.cursor.as_deref().map(parse_id).transpose()?;
     let window = window(query.from, query.to, USUAL, state.clock.now())?;
     let Hearing { heard, signals } = state.store.hearing(window).await?;

@@ -16,8 +16,10 @@ use crate::{
     domain::NodeId,
     http::{
         AppState,
+        count::Count,
         error::ApiError,
         history::{self, PageQuery},
+        patterns::{BUCKET, CURSOR},
         records::Id,
     },
 };
@@ -33,11 +35,12 @@ pub(in crate::http) struct LinksQuery {
     /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
     /// At most so many; what lies outside what is allowed counts as the nearer end.
-    limit: Option<u32>,
+    limit: Option<Count>,
     /// Goes on where the page before ended: its `next`.
+    #[schemars(regex(pattern = CURSOR))]
     cursor: Option<String>,
     /// Takes together what lies in spans of this length, as 15m, 1h or 1d.
-    #[schemars(regex(pattern = super::params::BUCKET))]
+    #[schemars(regex(pattern = BUCKET))]
     bucket: Option<String>,
 }
 

@@ -15,9 +15,6 @@ const LONGEST: Duration = Duration::from_hours(24 * 31);
 const BUCKETS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(24 * 366);
 
-/// What a bucket looks like. Not all that looks like one is one.
-pub(super) const BUCKET: &str = r"^[1-9][0-9]{0,3}(s|m|h|d)$";
-
 /// The width of a bucket in milliseconds, of a text such as `15m` or `1h`.
 pub(super) fn bucket_ms(text: &str) -> Result<i64, ApiError> {
     let wrong = || {
@@ -29,9 +26,18 @@ pub(super) fn bucket_ms(text: &str) -> Result<i64, ApiError> {
     millis.ok_or_else(wrong)
 }
 
+/// The `next` of an answer that looked no further back than this. Cursors of a history look the
+/// same, and go on as well where its records are taken together, and the other way round.
+pub(super) fn cursor(before: Timestamp) -> String {
+    format!("{}.0", before.as_millis())
+}
+
 /// The time before which an answer looks that goes on from this `next` of another.
 pub(super) fn before(cursor: &str) -> Result<Timestamp, StoreError> {
-    cursor.parse().map(Timestamp::from_millis).map_err(|_not_ours| StoreError::InvalidCursor)
+    let (time, row) = cursor.split_once('.').ok_or(StoreError::InvalidCursor)?;
+    let number = |text: &str| text.parse::<i64>().map_err(|_not_ours| StoreError::InvalidCursor);
+    number(row)?;
+    number(time).map(Timestamp::from_millis)
 }
 
 /// When the bucket begins that `time` is in.

@@ -17,9 +17,11 @@ use super::{
 use crate::http::{
     AppState,
     access::Caller,
+    count::Count,
     error::ApiError,
     history::{self, PageQuery},
     nodes::{check_share, parse_id},
+    patterns::{BUCKET, CURSOR},
 };
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
@@ -30,11 +32,12 @@ pub(in crate::http) struct SeriesQuery {
     /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
     /// At most so many; what lies outside what is allowed counts as the nearer end.
-    limit: Option<u32>,
+    limit: Option<Count>,
     /// Goes on where the page before ended: its `next`.
+    #[schemars(regex(pattern = CURSOR))]
     cursor: Option<String>,
     /// Takes together what lies in spans of this length, as 15m, 1h or 1d.
-    #[schemars(regex(pattern = super::params::BUCKET))]
+    #[schemars(regex(pattern = BUCKET))]
     bucket: Option<String>,
     /// Only these metrics, by name with commas between; in buckets only.
     metric: Option<String>,

@@ -9,10 +9,15 @@ use axum::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::params::{before, begins, bucket_ms, window};
+use super::params::{before, begins, bucket_ms, cursor, window};
 use crate::{
     domain::Timestamp,
-    http::{AppState, error::ApiError},
+    http::{
+        AppState,
+        count::Count,
+        error::ApiError,
+        patterns::{BUCKET, CURSOR},
+    },
     storage::Total,
 };
 
@@ -30,11 +35,12 @@ pub(in crate::http) struct TotalsQuery {
     /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
     /// Takes together what lies in spans of this length, as 15m, 1h or 1d.
-    #[schemars(regex(pattern = super::params::BUCKET))]
+    #[schemars(regex(pattern = BUCKET))]
     bucket: Option<String>,
     /// At most so many; what lies outside what is allowed counts as the nearer end.
-    limit: Option<u32>,
+    limit: Option<Count>,
     /// Goes on where the page before ended: its `next`.
+    #[schemars(regex(pattern = CURSOR))]
     cursor: Option<String>,
 }
 
@@ -68,15 +74,15 @@ pub(in crate::http) async fn totals(
 ) -> Result<Json<TotalsPage>, ApiError> {
     let Query(query) = query?;
     let bucket_ms = bucket_ms(query.bucket.as_deref().unwrap_or("1h"))?;
-    let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);
+    let limit = Count::within(query.limit, 100, MAX_LIMIT);
     let mut window = window(query.from, query.to, USUAL, state.clock.now())?;
-    if let Some(cursor) = query.cursor {
-        window.to = window.to.min(before(&cursor)?);
+    if let Some(last) = query.cursor {
+        window.to = window.to.min(before(&last)?);
     }
     // No more buckets are counted than are told of.
     let last = begins(Timestamp::from_millis(window.to.as_millis().saturating_sub(1)), bucket_ms);
     let first = last.as_millis().saturating_sub(bucket_ms.saturating_mul((limit - 1).into()));
-    let next = (first > window.from.as_millis()).then(|| first.to_string());
+    let next = (first > window.from.as_millis()).then(|| cursor(Timestamp::from_millis(first)));
     window.from = window.from.max(Timestamp::from_millis(first));
     let totals = state.store.totals(window, bucket_ms).await?;
     Ok(Json(TotalsPage { bucket_ms, totals: totals.iter().map(Into::into).collect(), next }))

@@ -15,10 +15,12 @@ use crate::{
     http::{
         AppState,
         access::Caller,
+        count::Count,
         error::ApiError,
         geojson,
         history::PageQuery,
         nodes::{check_share, parse_id},
+        patterns::CURSOR,
         records::PositionRecord,
     },
 };
@@ -46,9 +48,9 @@ pub(in crate::http) struct TrackQuery {
     /// Before this time, in milliseconds since 1970.
     to: Option<i64>,
     /// At most so many; what lies outside what is allowed counts as the nearer end.
-    limit: Option<u32>,
+    limit: Option<Count>,
     /// Goes on where the page before ended: its `next`.
-    #[schemars(regex(pattern = crate::http::history::CURSOR))]
+    #[schemars(regex(pattern = CURSOR))]
     cursor: Option<String>,
     /// How the answer is written.
     #[serde(default)]

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    super::base::Base,
+    super::{base::Base, patterns::DATETIME},
     collections::Collection,
     links::{GEOJSON, JSON},
     params::{DEFAULT_LIMIT, MAX_LIMIT},
@@ -27,9 +27,10 @@ fn definition(base: &Base) -> Value {
         let reference = |name: &&str| json!({ "$ref": format!("#/components/parameters/{name}") });
         let mut responses = json!({
             "200": { "description": "The answer", "content": { kind: { "schema": { "type": "object" } } } },
-            "400": { "$ref": "#/components/responses/Problem" },
-            "503": { "$ref": "#/components/responses/Problem" },
         });
+        for status in ["400", "401", "403", "405", "429", "500", "503"] {
+            responses[status] = json!({ "$ref": "#/components/responses/Problem" });
+        }
         if parameters.contains(&"collectionId") {
             responses["404"] = json!({ "$ref": "#/components/responses/Problem" });
         }
@@ -97,7 +98,7 @@ pub(in crate::http) fn parameters() -> Value {
             "name": "datetime", "in": "query", "required": false, "style": "form", "explode": false,
             "description": "A time as in 2026-11-21T23:20:50Z, or an interval of two with a slash \
                 between, one of which may be ..",
-            "schema": { "type": "string" },
+            "schema": { "type": "string", "pattern": DATETIME },
         },
         "limit": {
             "name": "limit", "in": "query", "required": false, "style": "form", "explode": false,

@@ -3,14 +3,14 @@
 use axum::{
     Json,
     extract::{Path, RawQuery, State},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    super::{AppState, base::Base, error::ApiError, geojson::Geometry, rfc3339},
+    super::{AppState, base::Base, error::ApiError, etag, geojson::Geometry, rfc3339},
     collections::Collection,
     links::{GEOJSON, JSON, Link},
     nodes,
@@ -74,6 +74,7 @@ pub(in crate::http) async fn page(
     base: Base,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let collection = Collection::named(&id)?;
     let query = query.as_deref();
@@ -81,8 +82,15 @@ pub(in crate::http) async fn page(
     let now = rfc3339::write(state.clock.now());
     Ok(match collection {
         Collection::Nodes => {
+            let after = nodes::after(&wanted)?;
+            // Read first: what is shown is never older than its tag says.
+            let tag = etag::of(&state).await?;
+            if let Some(same) = tag.unless_held(&headers) {
+                return Ok(same);
+            }
             let nodes = state.live.nodes(nodes::filter(&wanted)).await?;
-            answer(nodes::find(&nodes, &wanted)?, &base, collection, query, now)
+            let found = nodes::find(&nodes, &wanted, after.as_ref());
+            tag.on(answer(found, &base, collection, query, now))
         }
         Collection::Positions => {
             let visits = positions::find(&*state.store, &wanted).await?;
@@ -97,13 +105,18 @@ pub(in crate::http) async fn one(
     base: Base,
     Path((id, feature)): Path<(String, String)>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let collection = Collection::named(&id)?;
     no_params(query.as_deref())?;
     match collection {
         Collection::Nodes => {
-            let nodes = state.live.nodes(nodes::only(&feature)?).await?;
-            alone(nodes.first().and_then(|node| nodes::feature(node)), &base, collection)
+            let only = nodes::only(&feature)?;
+            let tag = etag::of(&state).await?;
+            let nodes = state.live.nodes(only).await?;
+            let feature = nodes.first().and_then(|node| nodes::feature(node));
+            let answer = alone(feature, &base, collection)?;
+            Ok(tag.unless_held(&headers).unwrap_or_else(|| tag.on(answer)))
         }
         Collection::Positions => {
             alone(positions::one(&*state.store, &feature).await?, &base, collection)

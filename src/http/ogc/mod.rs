@@ -16,4 +16,5 @@ pub(super) use self::{
     },
     definition::{OPENAPI, parameters, serve as definition},
     items::{NodeFeature, NodesPage, PositionFeature, PositionsPage, one as item, page as items},
+    params::DEFAULT_LIMIT,
 };

@@ -11,7 +11,7 @@ use super::{
     items::{Feature, Found},
     params::Wanted,
 };
-use crate::domain::{Area, Bounds, Filter, Metric, Node};
+use crate::domain::{Area, Bounds, Filter, Metric, Node, NodeId};
 
 /// What is known of a node.
 #[derive(Serialize, JsonSchema)]
@@ -87,25 +87,30 @@ pub(super) fn only(feature: &str) -> Result<Filter, ApiError> {
     Ok(Filter::default().with_node_ids([parse_id(feature).map_err(missing)?]))
 }
 
+/// The last node of the page before.
+pub(super) fn after(wanted: &Wanted) -> Result<Option<NodeId>, ApiError> {
+    wanted.cursor.as_deref().map(parse_id).transpose()
+}
+
 /// Those wanted, by id.
 pub(super) fn find<'a>(
     nodes: &'a [Arc<Node>],
     wanted: &Wanted,
-) -> Result<Found<Properties<'a>>, ApiError> {
-    let after = wanted.cursor.as_deref().map(parse_id).transpose()?;
+    after: Option<&NodeId>,
+) -> Found<Properties<'a>> {
     let is_wanted = |node: &&Arc<Node>| {
         let place = |position| wanted.place.as_ref().is_none_or(|place| place.contains(position));
         wanted.spans(node.status.last_heard) && node.position.as_ref().is_some_and(place)
     };
     let mut found: Vec<_> = nodes.iter().filter(is_wanted).collect();
     let matched = Some(found.len());
-    found.retain(|node| after.as_ref().is_none_or(|after| node.id > *after));
+    found.retain(|node| after.is_none_or(|after| node.id > *after));
     found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let limit = wanted.limit() as usize;
     let next = (found.len() > limit).then(|| found[limit - 1].id.to_string());
     found.truncate(limit);
     let features = found.into_iter().filter_map(|node| feature(node)).collect();
-    Ok(Found { features, matched, next })
+    Found { features, matched, next }
 }
 
 /// None for a node without a position.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::RangeInclusive};
 use super::super::{error::ApiError, rfc3339};
 use crate::domain::{Bounds, Position, Timestamp};
 
-pub(super) const DEFAULT_LIMIT: u32 = 100;
+pub(in crate::http) const DEFAULT_LIMIT: u32 = 100;
 /// More is brought down to this, as the standard demands.
 pub(super) const MAX_LIMIT: u32 = 10_000;
 

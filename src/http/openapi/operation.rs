@@ -10,6 +10,10 @@ use super::{
 /// What every request can meet: somebody who may not, another method, a limit, a database in trouble, a server that stops.
 const ALWAYS: [&str; 7] = ["400", "401", "403", "405", "429", "500", "503"];
 
+/// What is said before a request is understood, and without a body.
+const TOO_LONG: [(&str, &str); 2] =
+    [("414", "The URL is too long"), ("431", "The headers are too long")];
+
 /// A method of a path.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -66,7 +70,7 @@ impl Operation {
             "required": true,
             "content": { "application/json": { "schema": schema } },
         }));
-        self
+        self.or("413", problem()).or("415", problem())
     }
 
     /// Answered without a body.
@@ -129,6 +133,9 @@ impl Operation {
         let mut responses = json!({ self.status: self.answer });
         for status in ALWAYS {
             responses[status] = problem();
+        }
+        for (status, description) in TOO_LONG {
+            responses[status] = json!({ "description": description });
         }
         for (status, answer) in self.others {
             responses[status] = answer;

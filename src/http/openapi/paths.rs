@@ -13,12 +13,17 @@ use crate::http::{
     geojson, health, history, kml,
     nodes::{NodesPage, NodesQuery},
     ogc,
+    patterns::{BBOX_OR_BOX, CURSOR},
     protocol::Bounds,
     records::{Id, NodeRecord},
     stats, visits,
 };
 
 const GEOJSON: &str = "application/geo+json";
+
+/// Spans that a share may be good for.
+const SPAN: &str =
+    r"^([1-9][0-9]{0,4}m|[1-9][0-9]{0,2}h|([1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|36[0-6])d)$";
 
 /// What operations are about.
 pub(super) const TAGS: [(&str, &str); 9] = [
@@ -133,11 +138,18 @@ fn access(types: &mut Types) -> Vec<Operation> {
         "type": "object",
         "required": ["expires"],
         "properties": {
-            "bounds": { "anyOf": [bounds.clone(), { "type": "array", "items": bounds }] },
-            "nodeIds": { "type": "array", "items": types.said::<Id<'_>>() },
+            "bounds": { "anyOf": [
+                bounds.clone(),
+                { "type": ["array", "null"], "items": bounds, "maxItems": 8 },
+            ] },
+            "nodeIds": {
+                "type": ["array", "null"], "items": types.said::<Id<'_>>(), "maxItems": 100,
+            },
             "expires": {
-                "description": "In milliseconds since 1970, or a span, as 7d; within a year.",
-                "type": ["integer", "string"],
+                "description": "A span within a year, as 7d. A time to come, in milliseconds \
+                    since 1970, will do as well.",
+                "type": "string",
+                "pattern": SPAN,
             },
         },
     });
@@ -178,11 +190,17 @@ fn features(types: &mut Types) -> Vec<Operation> {
             operation.part(name, description, &schema(name))
         })
     };
-    let query = ["bbox", "datetime", "limit", "cursor"];
-    let query = query.map(|name| ogc::parameters()[name].clone());
-    let either = |nodes: Value, positions: Value| json!({ "anyOf": [nodes, positions] });
-    let page = either(types.said::<ogc::NodesPage<'_>>(), types.said::<ogc::PositionsPage>());
-    let one = either(types.said::<ogc::NodeFeature<'_>>(), types.said::<ogc::PositionFeature>());
+    let query = |cursor: Value| {
+        let names = ["bbox", "datetime", "limit", "cursor"];
+        let mut query = names.map(|name| ogc::parameters()[name].clone());
+        let [bbox, _, limit, next] = &mut query;
+        // As one text: what 3.0 has no words for are the degrees of each number.
+        bbox["schema"] = json!({ "type": "string", "pattern": BBOX_OR_BOX });
+        // More than the most is not refused.
+        limit["schema"] = json!({ "type": "integer", "minimum": 1, "default": ogc::DEFAULT_LIMIT });
+        next["schema"] = cursor;
+        query
+    };
     let openapi = ogc::OPENAPI;
     let landing = types.said::<ogc::Landing>();
     vec![
@@ -199,17 +217,24 @@ fn features(types: &mut Types) -> Vec<Operation> {
             &["collectionId"],
         )
         .json(types.said::<ogc::Described>()),
+        get("/ogc/collections/nodes/items", "getNodeFeatures", "Nodes on the map, as features")
+            .asks(query(types.said::<Id<'_>>()))
+            .says(GEOJSON, types.said::<ogc::NodesPage<'_>>())
+            .tagged(),
         parts(
-            get("/ogc/collections/{collectionId}/items", "getFeatures", "Features of a collection"),
-            &["collectionId"],
+            get("/ogc/collections/nodes/items/{featureId}", "getNodeFeature", "One of them"),
+            &["featureId"],
         )
-        .asks(query)
-        .says(GEOJSON, page),
+        .says(GEOJSON, types.said::<ogc::NodeFeature<'_>>())
+        .tagged(),
+        get("/ogc/collections/positions/items", "getPositionFeatures", "Where nodes have been")
+            .asks(query(json!({ "type": "string", "pattern": CURSOR })))
+            .says(GEOJSON, types.said::<ogc::PositionsPage>()),
         parts(
-            get("/ogc/collections/{collectionId}/items/{featureId}", "getFeature", "One feature"),
-            &["collectionId", "featureId"],
+            get("/ogc/collections/positions/items/{featureId}", "getPositionFeature", "One place"),
+            &["featureId"],
         )
-        .says(GEOJSON, one),
+        .says(GEOJSON, types.said::<ogc::PositionFeature>()),
     ]
 }
 
@@ -220,7 +245,19 @@ fn tiles() -> Vec<Operation> {
     let row = json!({ "type": "string", "pattern": r"^[0-9]{1,7}(\.mvt|\.pbf)?$" });
     vec![
         get("/tiles/nodes.json", "getTileJson", "What the vector tiles hold, as TileJSON 3.0")
-            .json(json!({ "type": "object", "required": ["tilejson", "tiles", "vector_layers"] })),
+            .json(json!({
+                "type": "object",
+                "required": ["tilejson", "tiles", "vector_layers"],
+                "properties": {
+                    "tilejson": { "const": "3.0.0" },
+                    "tiles": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": { "type": "string", "format": "uri-template" },
+                    },
+                    "vector_layers": { "type": "array", "items": { "type": "object" } },
+                },
+            })),
         get("/tiles/nodes/{z}/{x}/{y}", "getTile", "The nodes on the map as a vector tile")
             .part("z", "The zoom", &zoom)
             .part("x", "The column, below 2^z", &number)

@@ -16,11 +16,17 @@ fn routes() -> BTreeSet<&'static str> {
 
 #[test]
 fn every_route_is_described_and_nothing_else() {
-    let described: BTreeSet<_> =
-        DOCUMENT["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    // Each collection is described on its own.
+    let route = |path: &String| match path.split('/').collect::<Vec<_>>()[..] {
+        ["", "ogc", "collections", "nodes" | "positions", ref rest @ ..] => {
+            format!("/ogc/collections/{{collectionId}}/{}", rest.join("/"))
+        }
+        _ => path.clone(),
+    };
+    let described: BTreeSet<_> = DOCUMENT["paths"].as_object().unwrap().keys().map(route).collect();
     let routes = routes();
     assert!(routes.len() > 20, "the list of routes was not understood: {routes:?}");
-    let all: BTreeSet<_> = described.into_iter().chain(LIVE).collect();
+    let all: BTreeSet<_> = described.iter().map(String::as_str).chain(LIVE).collect();
     assert_eq!(all, routes);
 }
 
