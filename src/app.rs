@@ -28,6 +28,7 @@ use crate::{
     ingest::MqttUrl,
     rooms::Rooms,
     storage::{PostgresLimits, Store},
+    telemetry::Counters,
     warden::Warden,
     wiring::{
         Settings, Source, access, certificates, database, hold_to, intake, keeper, limits,
@@ -48,6 +49,7 @@ const REMOVALS: usize = 16;
 pub async fn serve(
     config: config::Serve,
     clock: Clock,
+    spans: Option<Counters>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let settings = Settings::of(config)?;
@@ -71,7 +73,8 @@ pub async fn serve(
         }
     };
     let mut rooms = Rooms::default();
-    let server = open(&mut rooms, settings, (door, tls), (store, kept_out), clock).await?;
+    let telling = (clock, spans);
+    let server = open(&mut rooms, settings, (door, tls), (store, kept_out), telling).await?;
     server.run_until(rooms, stop).await
 }
 
@@ -79,6 +82,7 @@ pub async fn serve(
 pub async fn demo(
     config: config::Demo,
     clock: Clock,
+    spans: Option<Counters>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let settings = Settings {
@@ -96,7 +100,8 @@ pub async fn demo(
     let store = database(&settings, &door, tls.as_ref()).await?;
     let mut rooms = Rooms::default();
     let store = (store, KeptOut::default());
-    let server = open(&mut rooms, settings, (door, tls), store, clock.clone()).await?;
+    let telling = (clock.clone(), spans);
+    let server = open(&mut rooms, settings, (door, tls), store, telling).await?;
     let broker = server.broker.context("the demonstration needs the embedded broker")?;
     let mesh = DemoSettings { broker, nodes: config.nodes.into(), seed: config.seed };
     rooms.open("demo", demo::run(mesh, clock, rooms.stop.child_token()));
@@ -163,9 +168,12 @@ async fn open(
     settings: Settings,
     (door, tls): (Arc<TcpListener>, Option<Arc<http::Tls>>),
     (store, kept_out): (Arc<dyn Store>, KeptOut),
-    clock: Clock,
+    (clock, spans): (Clock, Option<Counters>),
 ) -> anyhow::Result<Server> {
     let mut registry = Registry::with_prefix("geocast");
+    if let Some(spans) = spans {
+        spans.register(&mut registry);
+    }
     // One half waits while the other is being committed.
     let most_jobs = settings.max_pending / 2;
     let (jobs_in, jobs) = mpsc::channel(settings.max_pending - most_jobs);

@@ -13,6 +13,7 @@ pub mod domain;
 pub mod http;
 pub mod ingest;
 pub mod maintenance;
+mod outbound;
 mod rooms;
 pub mod storage;
 pub mod telemetry;

@@ -37,11 +37,18 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(config: config::Cli) -> anyhow::Result<()> {
-    telemetry::start(&config.log, config.log_format)?;
+    let telemetry =
+        telemetry::start(&config.log, config.log_format, config.otlp_endpoint(), clock())?;
+    let done = obey(config.command, telemetry.spans.clone()).await;
+    telemetry.finish().await;
+    done
+}
+
+async fn obey(command: Command, spans: Option<telemetry::Counters>) -> anyhow::Result<()> {
     let stop = asked_to_stop()?;
-    match config.command {
-        Command::Serve(serve) => app::serve(serve, clock(), stop).await,
-        Command::Demo(demo) => app::demo(demo, clock(), stop).await,
+    match command {
+        Command::Serve(serve) => app::serve(serve, clock(), spans, stop).await,
+        Command::Demo(demo) => app::demo(demo, clock(), spans, stop).await,
         Command::Record(record) => answer(&app::record(record, stop).await?),
         Command::Replay(replay) => answer(&app::replay(replay, stop).await?),
         Command::Import(import) => answer(&maintenance::import(import, clock(), stop).await?),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
+use tracing::trace_span;
 
 use super::{
     Content, Delivery, Encoder, Frame, View,
@@ -18,6 +19,9 @@ impl<E: Encoder> Broadcaster<E> {
     pub(super) fn tick(&mut self) {
         let began = Instant::now();
         if let Some(batch) = self.world.seal() {
+            let changes = batch.changes.len();
+            let span = trace_span!(target: "geocast::otel", "tick", geocast.changes = changes);
+            let _in_it = span.entered();
             let before = std::mem::replace(&mut self.sealed, batch.revision);
             self.sealed_at = began;
             let mut notes = std::mem::take(&mut self.notes);

@@ -62,6 +62,18 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Where traces are sent, if anywhere.
+    pub fn otlp_endpoint(&self) -> Option<&Url> {
+        match &self.command {
+            Command::Serve(Serve { map, .. }) | Command::Demo(Demo { map, .. }) => {
+                map.otlp_endpoint.as_ref()
+            }
+            _ => None,
+        }
+    }
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum LogFormat {
@@ -209,6 +221,11 @@ pub struct Map {
     #[arg(long, value_name = "ADDRESS", env = "GEOCAST_COT_LISTEN")]
     #[arg(value_parser = values::address)]
     pub cot_listen: Option<SocketAddr>,
+
+    /// Where traces are sent, by OTLP over HTTP, as in http://127.0.0.1:4318; nowhere if not given.
+    #[arg(long, value_name = "URL", env = "GEOCAST_OTLP_ENDPOINT")]
+    #[arg(value_parser = values::collector_url)]
+    pub otlp_endpoint: Option<Url>,
 
     /// The title of the map.
     #[arg(long, value_name = "TEXT", default_value = "geocast", env = "GEOCAST_MAP_NAME")]

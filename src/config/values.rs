@@ -230,6 +230,15 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(allowed.to_owned()) }
 }
 
+/// One without a name and a password, which would not be sent.
+pub(super) fn collector_url(text: &str) -> Result<Url, String> {
+    let url = web_url(text)?;
+    let is_bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    is_bare
+        .then_some(url)
+        .ok_or_else(|| "an address without name, password and query is needed".to_owned())
+}
+
 /// MQTT counts it in whole seconds.
 pub(super) fn patience(text: &str) -> Result<Duration, String> {
     let allowed = "a time span from 1s to 1h is needed";

@@ -29,7 +29,7 @@ use super::{
     headers::protect,
     io::{Traffic, Watched},
     metrics::Metrics,
-    request_id::{RequestIds, answered},
+    request_id::{Asked, RequestIds, answered},
     tls::Tls,
 };
 
@@ -181,8 +181,13 @@ impl Server {
         let is_for_others = self.is_for_others;
         let service = service_fn(move |mut request: Request<Incoming>| {
             let now = Instant::now();
-            let id = ids.of(request.headers());
-            let (method, uri) = (request.method().clone(), request.uri().clone());
+            let asked = Asked {
+                id: ids.of(request.headers()),
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+                is_tls,
+                traceparent: request.headers().get("traceparent").cloned(),
+            };
             let client = gate.recognise(&place, peer, &traffic, request.headers(), now);
             let client = client.map(|client| Client { is_tls, ..client });
             let is_secure =
@@ -195,7 +200,7 @@ impl Server {
             if let Some(refusal) = refused {
                 metrics.refused(refusal);
             }
-            answered(id, method, uri, async move {
+            answered(asked, async move {
                 let mut answer = match answer {
                     Ok(answer) => answer.await?,
                     Err(refusal) => ApiError::from(refusal).into_response(),

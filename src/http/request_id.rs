@@ -7,10 +7,11 @@ use std::{
 };
 
 use axum::{
+    extract::MatchedPath,
     http::{HeaderMap, HeaderName, HeaderValue, Method, Uri},
     response::Response,
 };
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug, field::Empty, info_span, trace_span};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -72,16 +73,39 @@ impl RequestIds {
     }
 }
 
-/// Answers a request under its name, which every line of the log in between bears.
+/// What is asked, by whom.
+pub(super) struct Asked {
+    pub(super) id: RequestId,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    /// Whether its connection is encrypted.
+    pub(super) is_tls: bool,
+    /// The span that it belongs to, as the client says.
+    pub(super) traceparent: Option<HeaderValue>,
+}
+
+/// Answers a request under its name, which every line of the log in between bears, and as a span of
+/// its trace.
 pub(super) async fn answered<E>(
-    id: RequestId,
-    method: Method,
-    uri: Uri,
+    asked: Asked,
     answer: impl Future<Output = Result<Response, E>>,
 ) -> Result<Response, E> {
+    let Asked { id, method, uri, is_tls, traceparent } = asked;
     // The query may hold what gives access.
     let path = uri.path().get(..MAX_PATH_BYTES).unwrap_or(uri.path());
     let span = info_span!("request", %id, %method, path);
+    let traced = trace_span!(
+        target: "geocast::otel",
+        "request",
+        otel.kind = "server",
+        http.request.method = known(&method),
+        http.route = Empty,
+        http.response.status_code = Empty,
+        url.path = path,
+        url.scheme = if is_tls { "https" } else { "http" },
+        geocast.request_id = %id,
+        traceparent = traceparent.as_ref().and_then(|parent| parent.to_str().ok()),
+    );
     let value = HeaderValue::try_from(&*id.0);
     let answer = async {
         let answer = answer.await;
@@ -90,11 +114,24 @@ pub(super) async fn answered<E>(
         }
         answer
     };
-    let mut answer = CURRENT.scope(id, answer.instrument(span)).await?;
+    let mut answer = CURRENT.scope(id, answer.instrument(span).instrument(traced.clone())).await?;
+    traced.record("http.response.status_code", answer.status().as_u16());
+    if let Some(route) = answer.extensions().get::<MatchedPath>() {
+        traced.record("http.route", route.as_str());
+    }
     if let Ok(value) = value {
         answer.headers_mut().insert(HEADER, value);
     }
     Ok(answer)
+}
+
+/// Of what a client may write there, only what HTTP knows.
+fn known(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE"
+        | "CONNECT") => known,
+        _ => "_OTHER",
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, info, trace_span, warn};
 
 use super::{Committed, Erasure, Metrics, Store, StoreError, pace::Pace};
 use crate::domain::{
@@ -207,7 +207,9 @@ impl Writer {
         let mut patience = Patience::default();
         loop {
             let begun = Instant::now();
-            match self.store.commit(reports).await {
+            let count = reports.len();
+            let span = trace_span!(target: "geocast::otel", "commit", geocast.reports = count);
+            match self.store.commit(reports).instrument(span).await {
                 Ok(filed) => {
                     self.metrics.commits.inc();
                     self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());

@@ -43,6 +43,7 @@ mod slow;
 mod stats;
 mod storm;
 mod tiles;
+mod traces;
 mod upkeep;
 mod upkeep_on_postgres;
 mod violations;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -50,6 +50,7 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
+    let route = parts.extensions.get::<MatchedPath>().cloned();
     let share = parts.extensions.get::<Client>().and_then(|client| client.share.clone());
     let question = share.map(|share| share.question(Instant::now()));
     let admitted = match question {
@@ -63,6 +64,10 @@ pub(super) async fn guard(
         }
         Err(refused) => refused.into_response(),
     };
+    if let Some(route) = route {
+        // For whoever tells of the request when it is answered.
+        response.extensions_mut().insert(route);
+    }
     if let Some((_, left)) = question {
         tell_quota(response.headers_mut(), state.limits.questions_per_address, left);
     }
