@@ -41,11 +41,16 @@ export interface ConnectionOptions {
 	transport: 'auto' | Transport;
 	Socket: SocketMaker | undefined;
 	EventSource: EventSourceMaker | undefined;
+	/** Fetches what lets one connection in; undefined where none is needed. A `Refused` ends the attempts. */
+	admit?: (() => Promise<string>) | undefined;
 	random(): number;
 	onState(state: ConnectionState): void;
 	onChange(change: Change): void;
 	onError(error: LiveError): void;
 }
+
+/** Trying again would not help. */
+export class Refused extends Error {}
 
 const DEFAULT_HEARTBEAT_MS = 30_000;
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -76,6 +81,8 @@ export class Connection {
 
 	private readonly decoder = new Decoder((id) => this.mirror.latest(id));
 	private link: Link | null = null;
+	/** The attempt that waits to be let in. */
+	private knocking: symbol | null = null;
 	private wanted: Filter = {};
 	private asked: { filter: Filter; resumed: boolean } | null = null;
 	private greeted = false;
@@ -102,10 +109,10 @@ export class Connection {
 	/** Opens the connection at once, also when it is waiting for its next attempt. */
 	connect(): void {
 		clearTimeout(this.retryTimer);
-		if (this.link) return;
+		if (this.link || this.knocking) return;
 		this.setState({ kind: 'connecting' });
 		// A listener may have thought better of it.
-		if (this.state.kind === 'connecting' && !this.link) this.open(this.nextTransport());
+		if (this.state.kind === 'connecting' && !this.link && !this.knocking) this.open(this.nextTransport());
 	}
 
 	/** Asks for what matches `filter` from now on. Of several changes in a row only the last is sent. */
@@ -129,8 +136,36 @@ export class Connection {
 		return this.socketsWork || beyond < 0 || beyond % 2 === 1 ? 'websocket' : 'sse';
 	}
 
+	/** Opens a link, once there is a ticket for it where one is needed. */
 	private open(transport: Transport): void {
-		const { Socket, EventSource, socketUrl, eventsUrl, encoding } = this.options;
+		const { admit } = this.options;
+		if (!admit) {
+			this.openWith(transport, '');
+			return;
+		}
+		const knock = Symbol();
+		this.knocking = knock;
+		const ifCurrent =
+			<Value>(handle: (value: Value) => void) =>
+			(value: Value) => {
+				if (this.knocking !== knock) return;
+				this.knocking = null;
+				handle(value);
+			};
+		admit().then(
+			ifCurrent((ticket) => this.openWith(transport, `ticket=${encodeURIComponent(ticket)}`)),
+			ifCurrent((error: unknown) => {
+				const reason = error instanceof Error ? error.message : String(error);
+				if (error instanceof Refused) this.setState({ kind: 'refused', reason });
+				else this.retry(reason);
+			}),
+		);
+	}
+
+	private openWith(transport: Transport, admission: string): void {
+		const { Socket, EventSource, encoding } = this.options;
+		const socketUrl = withQuery(this.options.socketUrl, admission);
+		const eventsUrl = withQuery(this.options.eventsUrl, admission);
 		let link: Link | null = null;
 		const ifCurrent =
 			<Values extends unknown[]>(handle: (...values: Values) => void) =>
@@ -152,11 +187,7 @@ export class Connection {
 				if (!resumes) this.startAgain();
 				this.asked = { filter: this.wanted, resumed: resumes };
 				const query = eventsQuery(this.wanted, resumes ? this.mirror.cursor : null);
-				link = openEvents(
-					EventSource,
-					query ? `${eventsUrl}${eventsUrl.includes('?') ? '&' : '?'}${query}` : eventsUrl,
-					events,
-				);
+				link = openEvents(EventSource, withQuery(eventsUrl, query), events);
 			}
 		} catch (error) {
 			this.failedToOpen(transport);
@@ -315,6 +346,7 @@ export class Connection {
 		clearInterval(this.pingTimer);
 		const link = this.link;
 		this.link = null;
+		this.knocking = null;
 		this.greeted = false;
 		this.asked = null;
 		this.mirror.discardDraft();
@@ -333,6 +365,10 @@ function closeReason(code: number): string {
 	if (code === NO_SIGN_OF_LIFE) return 'the server heard nothing from this page';
 	if (code === TOO_MANY_MESSAGES) return 'too many messages';
 	return 'the connection was lost';
+}
+
+function withQuery(url: string, query: string): string {
+	return query ? `${url}${url.includes('?') ? '&' : '?'}${query}` : url;
 }
 
 function same(a: Filter, b: Filter): boolean {

@@ -3,6 +3,7 @@ import { Emitter } from './emitter.js';
 import type { Encoding, EventSourceMaker, SocketMaker, Transport } from './links.js';
 import type { Change, Update } from './mirror.js';
 import type { CellRecord, Filter, MessageRecord, NodeRecord } from './protocol.gen.js';
+import { ticketFor } from './ticket.js';
 
 export interface LiveMapOptions {
 	/** Where geocast is: `https://map.example.org`. By default where the page came from. */
@@ -11,6 +12,10 @@ export interface LiveMapOptions {
 	filter?: Filter;
 	/** A share link, the part after `share=`: only its view is shown. */
 	share?: string;
+	/**
+	 * A token, or what fetches one. It is sent in a header, to fetch a ticket for each connection, and stands in no URL.
+	 */
+	token?: string | (() => string | Promise<string>);
 	/** How a WebSocket speaks. `proto` is the smaller one, `json` the one that people can read. `proto` by default. */
 	encoding?: Encoding;
 	/** `auto`, the default, takes an event stream (SSE) where WebSockets do not get through. */
@@ -19,6 +24,8 @@ export interface LiveMapOptions {
 	WebSocket?: SocketMaker;
 	/** In place of the global `EventSource`. */
 	EventSource?: EventSourceMaker;
+	/** In place of the global `fetch`, which tickets are fetched with. */
+	fetch?: typeof fetch;
 }
 
 /** The events of a `LiveMap`, and what their listeners are called with. */
@@ -64,9 +71,15 @@ export class LiveMap {
 			eventsUrl.searchParams.set('share', options.share);
 		}
 		const { WebSocket: Socket = globalThis.WebSocket, EventSource: Source = globalThis.EventSource } = options;
+		if (options.share && options.token !== undefined) {
+			throw new Error('a share link is shown as it is: it goes with no token');
+		}
 		if (!(transport !== 'sse' && Socket) && !(transport !== 'websocket' && Source)) {
 			throw new Error('there is nothing to connect with here: hand in a WebSocket');
 		}
+		const { token, fetch: ask = globalThis.fetch } = options;
+		const ticketUrl = new URL('api/ticket', base(options.url));
+		ticketUrl.protocol = ticketUrl.protocol.replace('ws', 'http');
 		socketUrl.protocol = socketUrl.protocol.replace('http', 'ws');
 		eventsUrl.protocol = eventsUrl.protocol.replace('ws', 'http');
 		this.connection = new Connection({
@@ -76,6 +89,7 @@ export class LiveMap {
 			transport,
 			Socket,
 			EventSource: Source,
+			admit: token === undefined ? undefined : () => ticketFor(token, ticketUrl.href, ask),
 			random: Math.random,
 			onState: (state) => this.emitter.emit('state', state),
 			onChange: (change) => this.tell(change),
