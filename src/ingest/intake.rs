@@ -200,8 +200,10 @@ impl Intake {
     /// where it was heard.
     fn remark(&self, topic: &str, sender: &Sender, reason: &'static str, time: Timestamp) {
         let hides = |node| self.gatekeeper.as_ref().is_some_and(|keeper| keeper.hides(node));
-        let is_shy = matches!(reason, "ok_to_mqtt" | "opted_out" | "forgotten")
-            || sender.gateway.as_ref().is_some_and(hides);
+        let is_shy =
+            matches!(reason, "ok_to_mqtt" | "opted_out" | "forgotten" | "node_not_allowed")
+                || hides(&sender.node)
+                || sender.gateway.as_ref().is_some_and(hides);
         let remark = Remark {
             time,
             reason: reason.into(),

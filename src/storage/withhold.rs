@@ -48,8 +48,12 @@ pub enum Reapplied {
     Packets(String, i64, i64),
     /// Positions up to this one: time and packet.
     Positions(i64, i64),
-    /// Only what was said is left.
-    Messages,
+    /// Texts and marked places up to this one: time and packet.
+    Messages(i64, i64),
+    /// Links up to this one: time and row.
+    Links(i64, i64),
+    /// What nodes said while they were outside the region, up to this node.
+    Outside(String),
 }
 
 impl Default for Reapplied {

@@ -129,6 +129,9 @@ pub(crate) async fn hold_to(store: &dyn Store, policy: &Policy) -> anyhow::Resul
         while let Some(step) = from {
             from = store.reapply(policy, step, ROWS).await?;
         }
+        for node in policy.blocked() {
+            warden::erase(store, node, &CancellationToken::new()).await?;
+        }
         store.set_policy_applied(fingerprint).await?;
         info!("everything stored is held to the policy");
     }

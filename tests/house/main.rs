@@ -47,6 +47,7 @@ mod traces;
 mod upkeep;
 mod upkeep_on_postgres;
 mod violations;
+mod withheld;
 
 #[path = "../support/mosquitto.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]

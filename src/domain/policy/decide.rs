@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{
     KeptOut, Left, Row, Rules, Standing, Treatment, Why,
     cell::{self, ALL_BITS},
+    stored::without,
 };
-use crate::domain::{Links, NodeId, Position, Report};
+use crate::domain::{NodeId, Position, Report};
 
 /// Stands for a gateway that is kept out: so that what others say is not lost with it.
 const NOBODY: NodeId = NodeId::Radio(0);
@@ -211,13 +212,10 @@ impl Rules {
         let before = links.len();
         links.retain(|link| !self.hides(&link.from, kept_out) && !self.hides(&link.to, kept_out));
         changed |= links.len() != before;
-        if let Some(heard) = &mut patch.links
-            && heard.neighbours.iter().any(|link| self.hides(&link.id, kept_out))
-        {
-            let told = heard.neighbours.iter().filter(|link| !self.hides(&link.id, kept_out));
-            let neighbours = told.cloned().collect();
-            *heard = Arc::new(Links { stamp: heard.stamp, neighbours });
-            changed = true;
+        if let Some(heard) = &mut patch.links {
+            let told = without(Arc::clone(heard), |id| self.hides(id, kept_out));
+            changed |= !Arc::ptr_eq(heard, &told);
+            *heard = told;
         }
         let is_hidden = |node: &NodeId| kept_out.is_hidden(node) || self.block_nodes.contains(node);
         if is_hidden(&reception.gateway) {

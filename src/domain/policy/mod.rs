@@ -15,7 +15,7 @@ pub use flow::{Flow, Merged};
 pub use kept_out::{KeptOut, Left, Standing, Why};
 pub use place::{HomeZone, InvalidRegion, Region};
 pub use rules::{Origin, PositionRate, Precision, Rules, SourceRules, Treatment};
-pub use stored::{Row, RowVerdict};
+pub use stored::{Past, Row, RowVerdict, StateVerdict, without};
 
 use std::sync::Arc;
 

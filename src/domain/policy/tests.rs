@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    Info, Link, LinkObservation, LinkSource, Links, Message, Network, NodeId, OkToMqtt, Packet,
-    PacketKey, Patch, Place, Position, Reception, Report, Stamp, Terms, Timestamp, Waypoint,
+    Info, Link, LinkObservation, LinkSource, Links, Message, Network, Node, NodeId, OkToMqtt,
+    Packet, PacketKey, Patch, Place, Position, Reception, Report, Stamp, Terms, Timestamp,
+    Waypoint,
 };
 
 const NOON: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -278,6 +279,115 @@ fn the_longest_topic_that_fits_holds() {
         let (_, name) = policy.rules_for(&Origin { broker, topic });
         assert_eq!(name.map(|name| &**name), expected, "{topic}");
     }
+}
+
+/// The state of a node with everything that a policy may take out.
+fn known(id: u32) -> Node {
+    let mut patch = at(id, 1, 470_000_000, 80_000_000).patch;
+    patch.info.long_name = Some("Hill".into());
+    patch.info.channel = Some("LongFast".into());
+    let link = |id| Link { id: NodeId::Radio(id), snr_db: None };
+    let links = Links { stamp: Stamp::heard(NOON), neighbours: vec![link(7), link(8)] };
+    patch.links = Some(Arc::new(links));
+    let mut node = Node::heard_first(&patch);
+    node.merge(&patch);
+    node
+}
+
+fn said<'a>(node: &'a NodeId, port: u16, channel: &'a str, source: Option<&'a str>) -> Row<'a> {
+    Row { node, channel: Some(channel), port, ok_to_mqtt: OkToMqtt::Yes, source }
+}
+
+fn becomes(policy: &Policy, past: Past<'_>) -> Node {
+    match policy.state_stays(&known(1), past, &KeptOut::default()) {
+        StateVerdict::Becomes(node) => *node,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_state_is_held_to_the_rules_of_the_source_that_each_part_of_it_came_from() {
+    let id = NodeId::Radio(1);
+    let own = SourceRules {
+        name: "club".into(),
+        broker: None,
+        topic: Some("msh/club".into()),
+        rules: Rules {
+            precision: Precision { finest: 12, coarsest: 1 },
+            channels: ["Club".into()].into(),
+            ..Rules::default()
+        },
+    };
+    let general = Rules { ports: [3, 4].into(), ..Rules::default() };
+    let policy = Policy { general, sources: vec![own] };
+    let name = said(&id, 4, "LongFast", None);
+    // Each by the rules of its own source: the links came on a port that is not kept.
+    let kinds = [said(&id, 3, "Club", Some("club")), name, said(&id, 71, "LongFast", None)];
+    let node = becomes(&policy, Past { kinds: &kinds, position: Some(kinds[0]) });
+    assert_eq!(node.position.unwrap().precision_bits, Some(12));
+    assert_eq!((node.info.long_name.as_deref(), node.links), (Some("Hill"), None));
+    // The packet that said it counts, and not what came later.
+    let kinds = [name, said(&id, 3, "LongFast", None), said(&id, 3, "Club", Some("club"))];
+    let node = becomes(&policy, Past { kinds: &kinds, position: Some(kinds[2]) });
+    assert_eq!(node.position.unwrap().precision_bits, Some(12));
+    // Where it is not stored any more, the one heard last that may have said it does.
+    let kinds = [said(&id, 3, "Other", Some("club")), name];
+    let node = becomes(&policy, Past { kinds: &kinds, position: None });
+    assert_eq!((node.position, node.info.channel.as_deref()), (None, None));
+    assert_eq!(node.info.long_name.as_deref(), Some("Hill"));
+}
+
+#[test]
+fn a_state_of_which_no_packet_is_left_is_shown_only_where_it_does_not_matter_what_it_said() {
+    let verdict = |general| {
+        let policy = Policy { general, sources: Vec::new() };
+        policy.state_stays(&known(1), Past::default(), &KeptOut::default())
+    };
+    assert_eq!(verdict(Rules::permissive()), StateVerdict::Stays);
+    let without_8 = Rules { block_nodes: [NodeId::Radio(8)].into(), ..Rules::permissive() };
+    let StateVerdict::Becomes(node) = verdict(without_8) else { panic!("it hears 8") };
+    assert_eq!(node.links.unwrap().neighbours.len(), 1);
+    for general in [
+        Rules::default(),
+        Rules { ports: [3].into(), ..Rules::permissive() },
+        Rules { channels: ["LongFast".into()].into(), ..Rules::permissive() },
+    ] {
+        assert_eq!(verdict(general), StateVerdict::Hides);
+    }
+    let blocked = Rules { block_nodes: [NodeId::Radio(1)].into(), ..Rules::permissive() };
+    assert_eq!(verdict(blocked), StateVerdict::Goes);
+}
+
+#[test]
+fn a_state_leaves_by_the_name_and_the_region_of_the_source_that_it_came_from() {
+    let id = NodeId::Radio(1);
+    let rules = Rules {
+        opt_out_prefixes: ["Hi".into()].into(),
+        regions: vec![region(&[(10.0, 10.0), (10.0, 11.0), (11.0, 11.0)])],
+        ..Rules::default()
+    };
+    let source = SourceRules { name: "club".into(), broker: None, topic: None, rules };
+    let policy = Policy { general: Rules::default(), sources: vec![source] };
+    let verdict = |kinds: &[Row<'_>]| {
+        policy.state_stays(&known(1), Past { kinds, position: None }, &KeptOut::default())
+    };
+    let (name, place) = (|of| said(&id, 4, "A", of), |of| said(&id, 3, "A", of));
+    assert_eq!(verdict(&[name(None), place(None)]), StateVerdict::Stays);
+    let club = Some("club");
+    assert_eq!(verdict(&[name(club), place(None)]), StateVerdict::Leaves(Why::OptedOut));
+    assert_eq!(verdict(&[name(None), place(club)]), StateVerdict::Leaves(Why::OutsideRegion));
+}
+
+#[test]
+fn a_packet_that_is_only_shown_stays_without_what_it_said() {
+    let id = NodeId::Radio(1);
+    let verdict = |treatment| {
+        let general = Rules { ok_to_mqtt_yes: treatment, ..Rules::default() };
+        Policy { general, sources: Vec::new() }.packet_stays(&said(&id, 3, "A", None))
+    };
+    assert_eq!(verdict(Treatment::Keep), RowVerdict::Stays);
+    assert_eq!(verdict(Treatment::MapOnly), RowVerdict::Becomes(()));
+    assert_eq!(verdict(Treatment::Drop), RowVerdict::Goes);
 }
 
 fn places() -> impl Strategy<Value = (i32, i32)> {

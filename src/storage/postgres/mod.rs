@@ -15,6 +15,7 @@ mod partitions;
 mod plans;
 mod quarantine;
 mod read;
+mod reapply;
 mod retention;
 mod sizes;
 mod withhold;

@@ -3,18 +3,19 @@
 use async_trait::async_trait;
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
-use super::{PostgresStore, connection::failed, give_back, insert::insert, read::node_as_json};
+use super::{
+    PostgresStore, connection::failed, give_back, insert::insert, read::node_as_json, reapply,
+};
 use crate::{
     domain::{
         NodeId, Remark,
-        policy::{KeptOut, Left, Policy, RowVerdict},
+        policy::{Left, Policy, without},
     },
     storage::{
         Erasure, KeptOutRow, Reapplied, StoreError, Withhold,
         sql::{
-            columns::Columns,
             nodes::{self, NodeRow, node_columns},
-            withhold::{self as said, State, judged_columns},
+            withhold as said,
         },
     },
 };
@@ -138,22 +139,7 @@ impl Withhold for PostgresStore {
             let kept_out = kept_out(connection).await?;
             let kept_out = kept_out.into_iter().map(|row| (row.node, row.left)).collect();
             let mut transaction = begin(connection).await?;
-            let rows = i64::from(rows);
-            let next = match from {
-                Reapplied::Nodes(after) => {
-                    states(&mut transaction, policy, &kept_out, after, rows).await?
-                }
-                Reapplied::Packets(sender, id, received) => {
-                    packets(&mut transaction, policy, (sender, id, received), rows).await?
-                }
-                Reapplied::Positions(time, packet) => {
-                    positions(&mut transaction, policy, (time, packet), rows).await?
-                }
-                Reapplied::Messages => {
-                    messages(&mut transaction, policy).await?;
-                    None
-                }
-            };
+            let next = reapply::reapply(&mut transaction, policy, &kept_out, from, rows).await?;
             transaction.commit().await.map_err(failed)?;
             Ok(next)
         })
@@ -169,7 +155,7 @@ async fn kept_out(connection: &mut PgConnection) -> Result<Vec<KeptOutRow>, Stor
     rows.iter().map(said::kept_out).collect()
 }
 
-async fn note_out(
+pub(super) async fn note_out(
     connection: &mut PgConnection,
     node: &NodeId,
     left: Left,
@@ -262,158 +248,8 @@ async fn neighbours(connection: &mut PgConnection, node: &NodeId) -> Result<(), 
     let mut changed = Vec::new();
     for row in &hearing {
         let mut one = nodes::from_json(row)?;
-        one.links = one.links.map(|links| said::without(&links, |id| id == node));
+        one.links = one.links.map(|links| without(links, |id| id == node));
         changed.push(NodeRow(one));
     }
     insert(connection, &changed).await.map_err(failed)
-}
-
-async fn states(
-    connection: &mut PgConnection,
-    policy: &Policy,
-    kept_out: &KeptOut,
-    after: String,
-    rows: i64,
-) -> Result<Option<Reapplied>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        node_as_json!(),
-        " FROM nodes WHERE id > $1 ORDER BY id LIMIT $2 FOR UPDATE"
-    );
-    let page = sqlx::query_scalar::<_, String>(SQL).bind(after).bind(rows);
-    let page = page.fetch_all(&mut *connection).await.map_err(failed)?;
-    let mut next = Reapplied::Packets(String::new(), i64::MIN, i64::MIN);
-    let mut changed = Vec::new();
-    for row in &page {
-        let node = nodes::from_json(row)?;
-        let (id, since) = (node.id.clone(), node.info_stamp.heard.max(node.status.last_heard));
-        next = Reapplied::Nodes(id.to_string());
-        let kinds = sqlx::query(said::KINDS_OF).bind(id.to_string());
-        let kinds = kinds.fetch_all(&mut *connection).await.map_err(failed)?;
-        match said::state(&node, &kinds, policy, kept_out)? {
-            State::Stays => {}
-            State::Becomes(node) => changed.push(NodeRow(*node)),
-            State::Hides => {
-                let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
-                gone.execute(&mut *connection).await.map_err(failed)?;
-            }
-            State::Goes => {
-                let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
-                gone.execute(&mut *connection).await.map_err(failed)?;
-                for (_, sql) in said::OWN {
-                    let gone = sqlx::query(sql).bind(id.to_string()).bind(i64::MAX);
-                    gone.execute(&mut *connection).await.map_err(failed)?;
-                }
-            }
-            State::Leaves(why) => note_out(connection, &id, Left { why, since }).await?,
-        }
-    }
-    insert(connection, &changed).await.map_err(failed)?;
-    Ok(Some(next))
-}
-
-async fn packets(
-    connection: &mut PgConnection,
-    policy: &Policy,
-    (sender, packet_id, received): (String, i64, i64),
-    rows: i64,
-) -> Result<Option<Reapplied>, StoreError> {
-    const SQL: &str = "\
-        SELECT id, packet_id, received_at, sender, port, channel, ok_to_mqtt, source, sender \
-        FROM packets WHERE (sender, packet_id, received_at) > ($1, $2, $3) \
-        ORDER BY sender, packet_id, received_at LIMIT $4";
-    let page = sqlx::query(SQL).bind(sender).bind(packet_id).bind(received).bind(rows);
-    let page = page.fetch_all(&mut *connection).await.map_err(failed)?;
-    let mut next = Reapplied::Positions(i64::MIN, i64::MIN);
-    let (mut gone, mut senders) = (Vec::<i64>::new(), Vec::<String>::new());
-    for row in &page {
-        let mut columns = Columns::of(row);
-        let (packet, id, received) = (columns.integer()?, columns.integer()?, columns.integer()?);
-        let stays = said::packet_stays(&mut columns, policy)?;
-        let sender = columns.text()?.into_string();
-        if !stays {
-            gone.push(packet);
-            senders.push(sender.clone());
-        }
-        next = Reapplied::Packets(sender, id, received);
-    }
-    if gone.is_empty() {
-        return Ok(Some(next));
-    }
-    senders.dedup();
-    for sql in [
-        "DELETE FROM positions WHERE packet = ANY($1) AND node = ANY($2)",
-        "DELETE FROM telemetry WHERE packet = ANY($1) AND node = ANY($2)",
-        "DELETE FROM messages WHERE packet = ANY($1) AND sender = ANY($2)",
-        // A traced route tells of others, too.
-        "DELETE FROM links WHERE packet = ANY($1) AND cardinality($2::text[]) > 0",
-        "DELETE FROM receptions WHERE packet = ANY($1) AND cardinality($2::text[]) > 0",
-        "DELETE FROM packets WHERE id = ANY($1) AND sender = ANY($2)",
-    ] {
-        let removed = sqlx::query(sql).bind(&gone).bind(&senders);
-        removed.execute(&mut *connection).await.map_err(failed)?;
-    }
-    Ok(Some(next))
-}
-
-async fn positions(
-    connection: &mut PgConnection,
-    policy: &Policy,
-    (time, packet): (i64, i64),
-    rows: i64,
-) -> Result<Option<Reapplied>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        judged_columns!(),
-        " FROM positions WHERE (time, packet) > ($1, $2) ORDER BY time, packet LIMIT $3"
-    );
-    let page = sqlx::query(SQL).bind(time).bind(packet).bind(rows);
-    let page = page.fetch_all(&mut *connection).await.map_err(failed)?;
-    let mut next = Reapplied::Messages;
-    for row in &page {
-        let said::Judged { packet, node, position, verdict } = said::judged(row, policy)?;
-        let (node, time) = (node.to_string(), position.stamp.time.as_millis());
-        next = Reapplied::Positions(time, packet);
-        let change = match verdict {
-            RowVerdict::Stays => continue,
-            RowVerdict::Becomes(told) => sqlx::query(said::COARSEN)
-                .bind(told.place.latitude_e7())
-                .bind(told.place.longitude_e7())
-                .bind(told.altitude_m)
-                .bind(told.ground_speed_kmh)
-                .bind(told.ground_track_deg)
-                .bind(told.sats_in_view.map(i64::from))
-                .bind(told.precision_bits.map(i16::from)),
-            RowVerdict::Goes => sqlx::query(said::POSITION_GOES),
-        };
-        let change = change.bind(packet).bind(time).bind(&node);
-        change.execute(&mut *connection).await.map_err(failed)?;
-        let empty: &[u8] = &[];
-        let bytes = sqlx::query(said::BYTES_GO).bind(node).bind(packet).bind(empty);
-        bytes.execute(&mut *connection).await.map_err(failed)?;
-    }
-    Ok(Some(next))
-}
-
-async fn messages(connection: &mut PgConnection, policy: &Policy) -> Result<(), StoreError> {
-    const ALLOWED: &str = "DELETE FROM links WHERE NOT (from_node = ANY($1) AND to_node = ANY($1))";
-    const BLOCKED: &str = "DELETE FROM links WHERE from_node = ANY($1) OR to_node = ANY($1)";
-    for name in policy.without_texts() {
-        let removed = match name {
-            Some(name) => sqlx::query(said::MESSAGES_OF).bind(name.to_owned()),
-            None => sqlx::query(said::MESSAGES_OF_OTHERS),
-        };
-        removed.execute(&mut *connection).await.map_err(failed)?;
-    }
-    let marked = sqlx::query(said::MARKED).fetch_all(&mut *connection).await.map_err(failed)?;
-    for (packet, time, sender) in said::marked(&marked, policy)? {
-        let removed = sqlx::query(said::MESSAGE_GOES).bind(packet).bind(time).bind(sender);
-        removed.execute(&mut *connection).await.map_err(failed)?;
-    }
-    for (nodes, is_allowed) in policy.lists() {
-        let sql = if is_allowed { ALLOWED } else { BLOCKED };
-        let nodes: Vec<_> = nodes.iter().map(NodeId::to_string).collect();
-        sqlx::query(sql).bind(nodes).execute(&mut *connection).await.map_err(failed)?;
-    }
-    Ok(())
 }

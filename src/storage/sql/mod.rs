@@ -8,6 +8,7 @@ pub(super) mod cursor;
 pub(super) mod history;
 pub(super) mod migrations;
 pub(super) mod nodes;
+pub(super) mod reapply;
 pub(super) mod rows;
 pub(super) mod rules;
 mod state;

@@ -3,8 +3,8 @@
 use super::columns::{Cells, Columns, corrupt};
 use crate::{
     domain::{
-        Info, Links, Node, NodeId, OkToMqtt, Place, Position, Remark,
-        policy::{KeptOut, Left, Policy, Row, RowVerdict, Why},
+        NodeId, Remark,
+        policy::{Left, Why},
     },
     storage::{KeptOutRow, StoreError},
 };
@@ -100,29 +100,6 @@ pub(in crate::storage) fn note<R: Cells>(row: &R) -> Result<(NodeId, Remark), St
     Ok((node, Remark { time, reason, channel_hash, topic, gateway, port }))
 }
 
-/// Parameters: latitude, longitude, altitude, speed, track, satellites, bits; packet, time, node.
-pub(in crate::storage) const COARSEN: &str = "\
-    UPDATE positions SET latitude_e7 = $1, longitude_e7 = $2, altitude_m = $3, \
-        ground_speed_kmh = $4, ground_track_deg = $5, sats_in_view = $6, precision_bits = $7 \
-    WHERE packet = $8 AND time = $9 AND node = $10";
-/// Parameters: packet, time, node.
-pub(in crate::storage) const POSITION_GOES: &str =
-    "DELETE FROM positions WHERE packet = $1 AND time = $2 AND node = $3";
-/// The bytes say exactly where it was. Parameters: sender, packet.
-pub(in crate::storage) const BYTES_GO: &str = "UPDATE packets SET payload = $3 \
-    WHERE sender = $1 AND id = $2";
-
-/// Marked places.
-pub(in crate::storage) const MARKED: &str = "\
-    SELECT packet, time, sender, waypoint_latitude_e7, waypoint_longitude_e7, source \
-    FROM messages WHERE waypoint_id IS NOT NULL";
-/// Parameters: packet, time, sender.
-pub(in crate::storage) const MESSAGE_GOES: &str =
-    "DELETE FROM messages WHERE packet = $1 AND time = $2 AND sender = $3";
-/// Parameter: the name of the rules.
-pub(in crate::storage) const MESSAGES_OF: &str = "DELETE FROM messages WHERE source = $1";
-pub(in crate::storage) const MESSAGES_OF_OTHERS: &str = "DELETE FROM messages WHERE source IS NULL";
-
 /// Reads a row of [`KEPT_OUT`].
 pub(in crate::storage) fn kept_out<R: Cells>(row: &R) -> Result<KeptOutRow, StoreError> {
     let mut columns = Columns::of(row);
@@ -131,160 +108,4 @@ pub(in crate::storage) fn kept_out<R: Cells>(row: &R) -> Result<KeptOutRow, Stor
     let why = Why::named(why).ok_or_else(|| corrupt("reason", why))?;
     let since = columns.timestamp()?;
     Ok(KeptOutRow { node, left: Left { why, since }, erased: columns.flag()? })
-}
-
-/// Kinds of packets of a node, the one heard last first. Parameter: the node.
-pub(in crate::storage) const KINDS_OF: &str = "\
-    SELECT sender, port, channel, ok_to_mqtt, source FROM packets WHERE sender = $1 \
-    GROUP BY sender, port, channel, ok_to_mqtt, source ORDER BY max(received_at) DESC";
-
-/// What is known of a packet by its row: sender, port, channel, agreement, source.
-struct PacketRow {
-    node: NodeId,
-    port: u16,
-    channel: Option<Box<str>>,
-    ok_to_mqtt: OkToMqtt,
-    source: Option<Box<str>>,
-}
-
-impl PacketRow {
-    fn read<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Self, StoreError> {
-        Ok(Self {
-            node: columns.node_id()?,
-            port: columns.integer()?,
-            channel: columns.optional_text()?,
-            ok_to_mqtt: match columns.optional_integer::<i64>()? {
-                Some(0) => OkToMqtt::No,
-                Some(_) => OkToMqtt::Yes,
-                None => OkToMqtt::Absent,
-            },
-            source: columns.optional_text()?,
-        })
-    }
-
-    fn row(&self) -> Row<'_> {
-        Row {
-            node: &self.node,
-            channel: self.channel.as_deref(),
-            port: self.port,
-            ok_to_mqtt: self.ok_to_mqtt,
-            source: self.source.as_deref(),
-        }
-    }
-}
-
-/// Whether a packet may stay, of which these columns come next.
-pub(in crate::storage) fn packet_stays<R: Cells>(
-    columns: &mut Columns<'_, R>,
-    policy: &Policy,
-) -> Result<bool, StoreError> {
-    Ok(policy.admits_packet(&PacketRow::read(columns)?.row()).is_ok())
-}
-
-/// A row of the positions: its packet, its node, where that was, and what becomes of it.
-pub(in crate::storage) struct Judged {
-    pub(in crate::storage) packet: i64,
-    pub(in crate::storage) node: NodeId,
-    pub(in crate::storage) position: Position,
-    pub(in crate::storage) verdict: RowVerdict<Position>,
-}
-
-/// Reads a row: packet, time, the other columns of a position, node, source.
-pub(in crate::storage) fn judged<R: Cells>(row: &R, policy: &Policy) -> Result<Judged, StoreError> {
-    let mut columns = Columns::of(row);
-    let packet = columns.integer()?;
-    let time = columns.timestamp()?;
-    let position = columns.position(time)?;
-    let node = columns.node_id()?;
-    let source = columns.optional_text()?;
-    let verdict = policy.position_stays(&node, &position, source.as_deref());
-    Ok(Judged { packet, node, position, verdict })
-}
-
-/// The columns of [`judged`].
-macro_rules! judged_columns {
-    () => {
-        "packet, time, heard, own_clock, latitude_e7, longitude_e7, altitude_m, ground_speed_kmh, \
-         ground_track_deg, sats_in_view, precision_bits, node, source"
-    };
-}
-pub(in crate::storage) use judged_columns;
-
-/// Marked places that go: packet, time, sender.
-pub(in crate::storage) fn marked<R: Cells>(
-    rows: &[R],
-    policy: &Policy,
-) -> Result<Vec<(i64, i64, String)>, StoreError> {
-    let mut gone = Vec::new();
-    for row in rows {
-        let mut columns = Columns::of(row);
-        let (packet, time) = (columns.integer()?, columns.integer()?);
-        let sender = columns.node_id()?;
-        let place: Place = columns.place()?;
-        let source = columns.optional_text()?;
-        if !policy.waypoint_stays(&sender, place, source.as_deref()) {
-            gone.push((packet, time, sender.to_string()));
-        }
-    }
-    Ok(gone)
-}
-
-/// What becomes of the state of a node.
-pub(in crate::storage) enum State {
-    Stays,
-    /// It is like this now.
-    Becomes(Box<Node>),
-    /// The node is not shown any more. What it said is looked through packet by packet.
-    Hides,
-    /// The node is not shown any more, and nothing of it is kept.
-    Goes,
-    /// It is kept out.
-    Leaves(Why),
-}
-
-/// Holds the state of a node to a policy, by what is stored of it: the rows of [`KINDS_OF`] it.
-pub(in crate::storage) fn state<R: Cells>(
-    node: &Node,
-    kinds: &[R],
-    policy: &Policy,
-    kept_out: &KeptOut,
-) -> Result<State, StoreError> {
-    if !policy.node_stays(&node.id, kept_out) {
-        return Ok(State::Goes);
-    }
-    let info: &Info = &node.info;
-    if policy.opts_out(info) {
-        return Ok(State::Leaves(Why::OptedOut));
-    }
-    let mut told = node.clone();
-    if let Some(position) = node.position {
-        // Which rules it came in by is not known of a state: the general ones hold.
-        match policy.position_stays(&node.id, &position, None) {
-            RowVerdict::Stays => {}
-            RowVerdict::Becomes(position) => told.position = Some(position),
-            RowVerdict::Goes if !policy.is_inside(&position) => {
-                return Ok(State::Leaves(Why::OutsideRegion));
-            }
-            RowVerdict::Goes => told.position = None,
-        }
-    }
-    let kinds = kinds.iter().map(|row| PacketRow::read(&mut Columns::of(row)));
-    let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
-    if !policy.shows_sender(kinds.iter().map(PacketRow::row)) {
-        return Ok(State::Hides);
-    }
-    told.links = told.links.map(|links| without(&links, |id| !policy.node_stays(id, kept_out)));
-    Ok(if told == *node { State::Stays } else { State::Becomes(Box::new(told)) })
-}
-
-/// Neighbours without some.
-pub(in crate::storage) fn without(
-    links: &std::sync::Arc<Links>,
-    goes: impl Fn(&NodeId) -> bool,
-) -> std::sync::Arc<Links> {
-    if !links.neighbours.iter().any(|link| goes(&link.id)) {
-        return std::sync::Arc::clone(links);
-    }
-    let neighbours = links.neighbours.iter().filter(|link| !goes(&link.id)).cloned().collect();
-    Links { stamp: links.stamp, neighbours }.into()
 }

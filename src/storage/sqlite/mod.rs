@@ -11,6 +11,7 @@ mod migrations;
 mod quarantine;
 mod read;
 mod reading;
+mod reapply;
 mod recent;
 mod retention;
 mod sizes;

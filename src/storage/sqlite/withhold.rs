@@ -5,22 +5,21 @@ use std::{path::Path, time::Duration};
 use async_trait::async_trait;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteRow},
+    sqlite::SqliteConnectOptions,
 };
 use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, SqliteStore, failed, insert::insert};
+use super::{PATIENCE, SqliteStore, failed, insert::insert, reapply};
 use crate::{
     domain::{
         NodeId, Remark,
-        policy::{KeptOut, Left, Policy, RowVerdict},
+        policy::{Left, Policy, without},
     },
     storage::{
         Erasure, KeptOutRow, Reapplied, StoreError, Withhold,
         sql::{
-            columns::Columns,
             nodes::{self, NodeRow, node_columns},
-            withhold::{self as said, State, judged_columns},
+            withhold as said,
         },
     },
 };
@@ -122,7 +121,7 @@ impl Withhold for SqliteStore {
         let mut journal = self.journal.lock().await;
         journal.nodes.clear();
         let mut connection = self.writer.acquire().await.map_err(failed)?;
-        let outcome = reapply(&mut connection, policy, &kept_out, from, rows).await;
+        let outcome = reapply::reapply(&mut connection, policy, &kept_out, from, rows).await;
         self.give_back(connection, outcome).await
     }
 }
@@ -183,7 +182,7 @@ async fn keep_out(
     transaction.commit().await
 }
 
-async fn note_out(
+pub(super) async fn note_out(
     connection: &mut SqliteConnection,
     node: &NodeId,
     left: Left,
@@ -232,7 +231,7 @@ async fn note(
 }
 
 /// Removes rows, and takes them off the tally.
-async fn remove(
+pub(super) async fn remove(
     connection: &mut SqliteConnection,
     table: &str,
     rows: u64,
@@ -321,212 +320,8 @@ async fn neighbours(connection: &mut SqliteConnection, node: &NodeId) -> Result<
     let mut changed = Vec::new();
     for row in &hearing {
         let mut one = nodes::from_json(row)?;
-        one.links = one.links.map(|links| said::without(&links, |id| id == node));
+        one.links = one.links.map(|links| without(links, |id| id == node));
         changed.push(NodeRow(one));
     }
     insert(connection, &changed).await.map_err(failed)
-}
-
-async fn reapply(
-    connection: &mut SqliteConnection,
-    policy: &Policy,
-    kept_out: &KeptOut,
-    from: Reapplied,
-    rows: u32,
-) -> Result<Option<Reapplied>, StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let next = match from {
-        Reapplied::Nodes(after) => states(&mut transaction, policy, kept_out, after, rows).await?,
-        Reapplied::Packets(_, _, after) => packets(&mut transaction, policy, after, rows).await?,
-        Reapplied::Positions(_, after) => positions(&mut transaction, policy, after, rows).await?,
-        Reapplied::Messages => {
-            messages(&mut transaction, policy).await?;
-            None
-        }
-    };
-    transaction.commit().await.map_err(failed)?;
-    Ok(next)
-}
-
-async fn states(
-    connection: &mut SqliteConnection,
-    policy: &Policy,
-    kept_out: &KeptOut,
-    after: String,
-    rows: u32,
-) -> Result<Option<Reapplied>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT json_array(",
-        node_columns!(),
-        ") FROM nodes WHERE id > ?1 ORDER BY id LIMIT ?2"
-    );
-    let page: Vec<String> = sqlx::query_scalar(SQL)
-        .bind(after)
-        .bind(rows)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed)?;
-    let mut next = Reapplied::Packets(String::new(), 0, 0);
-    let mut changed = Vec::new();
-    for row in &page {
-        let node = nodes::from_json(row)?;
-        let (id, since) = (node.id.clone(), node.info_stamp.heard.max(node.status.last_heard));
-        next = Reapplied::Nodes(id.to_string());
-        let kinds = sqlx::query(said::KINDS_OF).bind(id.to_string());
-        let kinds = kinds.fetch_all(&mut *connection).await.map_err(failed)?;
-        match said::state(&node, &kinds, policy, kept_out)? {
-            State::Stays => {}
-            State::Becomes(node) => changed.push(NodeRow(*node)),
-            State::Hides => {
-                let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
-                gone.execute(&mut *connection).await.map_err(failed)?;
-            }
-            State::Goes => {
-                let gone = sqlx::query(said::STATE_GOES).bind(id.to_string());
-                gone.execute(&mut *connection).await.map_err(failed)?;
-                for (table, sql) in said::OWN {
-                    let gone = sqlx::query(sql).bind(id.to_string()).bind(i64::MAX);
-                    let gone = gone.execute(&mut *connection).await.map_err(failed)?;
-                    remove(connection, table, gone.rows_affected()).await.map_err(failed)?;
-                }
-            }
-            State::Leaves(why) => {
-                note_out(connection, &id, Left { why, since }).await.map_err(failed)?;
-            }
-        }
-    }
-    insert(connection, &changed).await.map_err(failed)?;
-    Ok(Some(next))
-}
-
-async fn packets(
-    connection: &mut SqliteConnection,
-    policy: &Policy,
-    after: i64,
-    rows: u32,
-) -> Result<Option<Reapplied>, StoreError> {
-    const SQL: &str = "SELECT id, sender, port, channel, ok_to_mqtt, source FROM packets \
-        WHERE id > ?1 ORDER BY id LIMIT ?2";
-    let page = sqlx::query(SQL)
-        .bind(after)
-        .bind(rows)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed)?;
-    let mut next = Reapplied::Positions(0, 0);
-    let mut gone: Vec<i64> = Vec::new();
-    for row in &page {
-        let mut columns = Columns::<SqliteRow>::of(row);
-        let packet = columns.integer()?;
-        next = Reapplied::Packets(String::new(), 0, packet);
-        if !said::packet_stays(&mut columns, policy)? {
-            gone.push(packet);
-        }
-    }
-    if gone.is_empty() {
-        return Ok(Some(next));
-    }
-    let gone = serde_json::to_string(&gone).unwrap_or_default();
-    for (table, column) in [
-        ("positions", "packet"),
-        ("telemetry", "packet"),
-        ("messages", "packet"),
-        ("links", "packet"),
-        ("receptions", "packet"),
-        ("packets", "id"),
-    ] {
-        let sql =
-            format!("DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?1))");
-        let removed = sqlx::query(AssertSqlSafe(sql)).bind(&gone).execute(&mut *connection).await;
-        let removed = removed.map_err(failed)?.rows_affected();
-        remove(connection, table, removed).await.map_err(failed)?;
-    }
-    Ok(Some(next))
-}
-
-async fn positions(
-    connection: &mut SqliteConnection,
-    policy: &Policy,
-    after: i64,
-    rows: u32,
-) -> Result<Option<Reapplied>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        judged_columns!(),
-        " FROM positions WHERE packet > ?1 ORDER BY packet LIMIT ?2"
-    );
-    let page = sqlx::query(SQL)
-        .bind(after)
-        .bind(rows)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed)?;
-    let mut next = Reapplied::Messages;
-    let mut gone = 0;
-    for row in &page {
-        let said::Judged { packet, node, position, verdict } = said::judged(row, policy)?;
-        next = Reapplied::Positions(0, packet);
-        let (node, time) = (node.to_string(), position.stamp.time.as_millis());
-        match verdict {
-            RowVerdict::Stays => continue,
-            RowVerdict::Becomes(told) => {
-                sqlx::query(said::COARSEN)
-                    .bind(told.place.latitude_e7())
-                    .bind(told.place.longitude_e7())
-                    .bind(told.altitude_m)
-                    .bind(told.ground_speed_kmh)
-                    .bind(told.ground_track_deg)
-                    .bind(told.sats_in_view)
-                    .bind(told.precision_bits)
-                    .bind(packet)
-                    .bind(time)
-                    .bind(&node)
-                    .execute(&mut *connection)
-                    .await
-                    .map_err(failed)?;
-            }
-            RowVerdict::Goes => {
-                let removed = sqlx::query(said::POSITION_GOES).bind(packet).bind(time).bind(&node);
-                let removed = removed.execute(&mut *connection).await.map_err(failed)?;
-                gone += removed.rows_affected();
-            }
-        }
-        let empty: &[u8] = &[];
-        let bytes = sqlx::query(said::BYTES_GO).bind(node).bind(packet).bind(empty);
-        bytes.execute(&mut *connection).await.map_err(failed)?;
-    }
-    remove(connection, "positions", gone).await.map_err(failed)?;
-    Ok(Some(next))
-}
-
-async fn messages(connection: &mut SqliteConnection, policy: &Policy) -> Result<(), StoreError> {
-    const ALLOWED: &str = "DELETE FROM links \
-        WHERE from_node NOT IN (SELECT value FROM json_each(?1)) \
-            OR to_node NOT IN (SELECT value FROM json_each(?1))";
-    const BLOCKED: &str = "DELETE FROM links \
-        WHERE from_node IN (SELECT value FROM json_each(?1)) \
-            OR to_node IN (SELECT value FROM json_each(?1))";
-    let mut gone = 0;
-    for name in policy.without_texts() {
-        let removed = match name {
-            Some(name) => sqlx::query(said::MESSAGES_OF).bind(name.to_owned()),
-            None => sqlx::query(said::MESSAGES_OF_OTHERS),
-        };
-        gone += removed.execute(&mut *connection).await.map_err(failed)?.rows_affected();
-    }
-    let marked = sqlx::query(said::MARKED).fetch_all(&mut *connection).await.map_err(failed)?;
-    for (packet, time, sender) in said::marked(&marked, policy)? {
-        let removed = sqlx::query(said::MESSAGE_GOES).bind(packet).bind(time).bind(sender);
-        gone += removed.execute(&mut *connection).await.map_err(failed)?.rows_affected();
-    }
-    remove(connection, "messages", gone).await.map_err(failed)?;
-    for (nodes, is_allowed) in policy.lists() {
-        let sql = if is_allowed { ALLOWED } else { BLOCKED };
-        let nodes: Vec<_> = nodes.iter().map(NodeId::to_string).collect();
-        let nodes = serde_json::to_string(&nodes).unwrap_or_default();
-        let removed = sqlx::query(sql).bind(nodes).execute(&mut *connection).await;
-        let removed = removed.map_err(failed)?.rows_affected();
-        remove(connection, "links", removed).await.map_err(failed)?;
-    }
-    Ok(())
 }
