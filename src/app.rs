@@ -249,6 +249,18 @@ async fn open(
             Ok(())
         });
     }
+    if let Some(group) = settings.map.cot_multicast {
+        let interface = settings.map.cot_interface;
+        let told = http::CotGroup::open(group, interface)
+            .with_context(|| format!("cannot tell --cot-multicast {group} by {interface}"))?;
+        info!("TAK devices are told on udp://{group} by {interface}");
+        let stop = rooms.stop.clone().cancelled_owned();
+        let (live, clock) = (parts.live.clone(), parts.clock.clone());
+        rooms.open("cot multicast", async move {
+            told.tell(live, clock, stop).await;
+            Ok(())
+        });
+    }
     let address = door.local_addr()?;
     let scheme = if parts.tls.is_some() { "https" } else { "http" };
     let stop = rooms.stop.clone().cancelled_owned();

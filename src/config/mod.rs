@@ -15,7 +15,12 @@ mod retention;
 mod tools;
 mod values;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
@@ -221,6 +226,18 @@ pub struct Map {
     #[arg(long, value_name = "ADDRESS", env = "GEOCAST_COT_LISTEN")]
     #[arg(value_parser = values::address)]
     pub cot_listen: Option<SocketAddr>,
+
+    /// A multicast group that is told the same by UDP, as in 239.2.3.1:6969, which TAK devices
+    /// listen to; none if not given.
+    #[arg(long, value_name = "GROUP:PORT", env = "GEOCAST_COT_MULTICAST")]
+    #[arg(value_parser = values::group)]
+    pub cot_multicast: Option<SocketAddrV4>,
+
+    /// The address of the interface behind which the group of --cot-multicast is told. Whoever
+    /// listens there is told everything on the map.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    #[arg(env = "GEOCAST_COT_INTERFACE")]
+    pub cot_interface: Ipv4Addr,
 
     /// Where traces are sent, by OTLP over HTTP, as in http://127.0.0.1:4318; nowhere if not given.
     #[arg(long, value_name = "URL", env = "GEOCAST_OTLP_ENDPOINT")]

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, SocketAddrV4},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -228,6 +228,13 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
     let allowed = "http://... or https://... is needed";
     let url = Url::parse(text).map_err(|error| format!("{error}; {allowed}"))?;
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(allowed.to_owned()) }
+}
+
+/// A multicast group and a port.
+pub(super) fn group(text: &str) -> Result<SocketAddrV4, String> {
+    let group = text.parse().ok().filter(|group: &SocketAddrV4| group.ip().is_multicast());
+    let group = group.filter(|group| group.port() != 0);
+    group.ok_or_else(|| "a multicast group and a port are needed, as 239.2.3.1:6969".to_owned())
 }
 
 /// One without a name and a password, which would not be sent.

@@ -99,7 +99,7 @@ use stats::Stats;
 pub use accept::{Listener, listen};
 pub use access::{AccessSettings, AdminToken, KeySource, OidcSettings};
 pub use bucket::Rate;
-pub use cot::serve_cot;
+pub use cot::{CotGroup, serve_cot};
 #[doc(hidden)]
 pub use echo::serve_echo;
 pub use frames::TickEncoder;

@@ -3,6 +3,11 @@
 use tempfile::TempDir;
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+
 use crate::harness::{DEADLINE, Gateway, Geocast, Radio};
 
 struct Tak {
@@ -55,4 +60,42 @@ async fn tak_clients_are_told_where_nodes_are_and_where_they_go() {
     for node in ["!00000001", "!00000003"] {
         late.until(&format!("uid=\"geocast-{node}\"")).await;
     }
+}
+
+/// Hears what a group is told on this machine.
+fn listen_to(group: Ipv4Addr) -> (UdpSocket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    // A port that nobody else has.
+    socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+    socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).unwrap();
+    let socket = UdpSocket::from_std(socket.into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tak_devices_are_told_by_multicast_on_this_machine() {
+    let folder = TempDir::new().unwrap();
+    let group = Ipv4Addr::new(239, 2, 3, 1);
+    let (socket, port) = listen_to(group);
+    let settings = ["--cot-multicast", &format!("{group}:{port}")];
+    let mut geocast = Geocast::with(folder.path(), &settings).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    gateway.publish(Radio(1).at(10.0, 11.5));
+    gateway.publish(Radio(2).named("Nowhere", "NW"));
+    let next = async || {
+        let mut bytes = [0; 4096];
+        let (length, from) =
+            timeout(DEADLINE, socket.recv_from(&mut bytes)).await.unwrap().unwrap();
+        assert_eq!(from.ip(), Ipv4Addr::LOCALHOST);
+        std::str::from_utf8(&bytes[..length]).unwrap().to_owned()
+    };
+    let event = next().await;
+    assert!(event.contains("uid=\"geocast-!00000001\""), "{event}");
+    assert!(event.contains("lat=\"10\" lon=\"11.5\""), "{event}");
+    assert_eq!(event.matches("<event ").count(), 1, "one in each datagram: {event}");
+    assert!(event.trim_end().ends_with("</event>"), "{event}");
+    gateway.publish(Radio(1).at(10.25, 11.75));
+    while !next().await.contains("lat=\"10.25\" lon=\"11.75\"") {}
 }

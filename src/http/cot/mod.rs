@@ -5,6 +5,7 @@
 //! merged however slowly it reads, and no more waits for it than one such difference.
 
 mod event;
+mod multicast;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,6 +23,8 @@ use crate::{
     broadcast::{Content, Cursor, Encoding, LiveMap, Picture},
     domain::{Clock, Filter, MessageTypes},
 };
+
+pub use multicast::CotGroup;
 
 /// How often a client is told what has changed.
 const EVERY: Duration = Duration::from_secs(1);
