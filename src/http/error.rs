@@ -104,7 +104,11 @@ impl IntoResponse for ApiError {
         }
         let mut response = Problem::new(status, self.to_string()).into_response();
         match &self {
-            Self::Denied(denied) => denied.advise(response.headers_mut()),
+            Self::Denied(denied) => {
+                denied.advise(response.headers_mut());
+                // For whoever counts.
+                response.extensions_mut().insert(*denied);
+            }
             Self::Refused(refusal) => {
                 if let Some(seconds) = refusal.retry_after_s() {
                     response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

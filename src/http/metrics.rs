@@ -12,6 +12,7 @@ use prometheus_client::{
 };
 
 use super::{
+    access::Denied,
     gate::Refusal,
     protocol::{CloseReason, ErrorCode},
     roster::Transport,
@@ -56,6 +57,7 @@ pub struct Metrics {
     messages_sent: Family<Type, Counter>,
     messages_received: Family<Type, Counter>,
     refused: Family<Reason, Counter>,
+    denied: Family<Reason, Counter>,
     errors: Family<Code, Counter>,
     closed: Family<Close, Counter>,
 }
@@ -71,6 +73,10 @@ impl Default for Metrics {
         for reason in CloseReason::ALL {
             drop(closed.get_or_create(&Close::from(reason)));
         }
+        let denied = Family::<Reason, Counter>::default();
+        for reason in Denied::REASONS {
+            drop(denied.get_or_create(&Reason { reason }));
+        }
         let metrics = Self {
             connections: Gauge::default(),
             tick_to_socket: Histogram::new(exponential_buckets(0.000_5, 2.0, 18)),
@@ -81,6 +87,7 @@ impl Default for Metrics {
             messages_sent: Family::default(),
             messages_received: Family::default(),
             refused,
+            denied,
             errors: Family::default(),
             closed,
         };
@@ -152,6 +159,11 @@ impl Metrics {
             self.refused.clone(),
         );
         registry.register(
+            "requests_denied",
+            "Requests of who may not, or not so often, by reason",
+            self.denied.clone(),
+        );
+        registry.register(
             "client_errors",
             "Messages of clients that were mistaken or too many, by code",
             self.errors.clone(),
@@ -185,6 +197,10 @@ impl Metrics {
 
     pub(super) fn refused(&self, refusal: Refusal) {
         self.refused.get_or_create(&Reason { reason: refusal.reason() }).inc();
+    }
+
+    pub(super) fn denied(&self, denied: Denied) {
+        self.denied.get_or_create(&Reason { reason: denied.reason() }).inc();
     }
 
     pub(super) fn mistaken(&self, code: ErrorCode) {

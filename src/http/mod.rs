@@ -324,7 +324,8 @@ fn router(state: AppState) -> Router {
         .route("/api/login", Rule::Open, post(access::login))
         .route("/api/logout", Rule::Open, post(access::logout))
         .route("/api/ticket", Rule::Shared, post(access::make_ticket))
-        .route("/api/shares", operator, post(access::make_share))
+        .route("/api/shares", operator, get(access::shares).post(access::make_share))
+        .route("/api/shares/{id}", operator, delete(access::revoke_share))
         .route("/api/audit", administrator, get(access::deeds))
         // operators
         .route("/api/health", Rule::Open, get(health::health))

@@ -35,7 +35,7 @@ use crate::domain::{
 use place::Place;
 
 pub use access::{
-    AccessStore, Deed, Hash, MadeToken, Session, TOKEN_PREFIX, Token, TokenList, hash_of,
+    AccessStore, Deed, Hash, MadeToken, Session, Share, TOKEN_PREFIX, Token, TokenList, hash_of,
     make_token, random_bytes, revoke_token, rotate_share_key, tokens,
 };
 pub use analysis::{HeardOf, Hearing, SignalCount, SignalKind, Spread, Total, Window};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use geocast::{
     domain::{Role, Timestamp},
-    storage::{self, Deed, Session, Token, hash_of},
+    storage::{self, Deed, Session, Share, Token, hash_of},
 };
 
 use crate::House;
@@ -44,6 +44,33 @@ pub(crate) async fn a_token_is_found_by_its_hash_until_it_is_void(house: &House)
     assert!(!revoked.is_valid(later(1)));
     assert!(!access.has_tokens(later(1)).await.unwrap());
     assert_eq!(access.tokens().await.unwrap(), [revoked]);
+}
+
+pub(crate) async fn a_share_is_listed_until_it_is_void(house: &House) {
+    let store = house.open().await;
+    let access = store.access();
+    let share = |id: &str, end| Share {
+        id: id.to_owned(),
+        made_by: "token 1".to_owned(),
+        created_at: NOW,
+        expires_at: later(end),
+        content: "{}".to_owned(),
+    };
+    for share in [share("a", 60), share("b", 90), share("c", 10)] {
+        assert!(access.add_share(&share, NOW).await.unwrap());
+    }
+    assert_eq!(access.shares(later(10)).await.unwrap(), [share("a", 60), share("b", 90)]);
+    assert!(access.revoke_share("a", later(11)).await.unwrap());
+    assert!(!access.revoke_share("a", later(11)).await.unwrap(), "it is void already");
+    assert!(!access.revoke_share("c", later(11)).await.unwrap(), "it is over");
+    assert!(!access.revoke_share("d", later(11)).await.unwrap(), "there is none");
+    assert_eq!(access.revoked_shares().await.unwrap(), ["a"]);
+    assert_eq!(access.shares(later(11)).await.unwrap(), [share("b", 90)]);
+    // What is over is forgotten when there is a new one.
+    assert!(access.add_share(&share("e", 99), later(60)).await.unwrap());
+    assert_eq!(access.revoked_shares().await.unwrap(), Vec::<String>::new());
+    access.replace_share_key(&[7; 32]).await.unwrap();
+    assert_eq!(access.shares(later(11)).await.unwrap(), []);
 }
 
 pub(crate) async fn tokens_are_made_and_revoked_beside_a_server(house: &House) {

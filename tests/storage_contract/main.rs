@@ -171,6 +171,7 @@ contract!(every database:
         tokens_are_made_and_revoked_beside_a_server,
         a_session_ends_once_and_those_that_are_over_are_forgotten,
         the_key_of_share_links_stays_until_it_is_replaced,
+        a_share_is_listed_until_it_is_void,
         what_was_done_is_paged_newest_first,
     }
 );

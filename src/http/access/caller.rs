@@ -55,8 +55,9 @@ pub(super) enum Standing {
     Session(Hash),
     /// It is not this late.
     Until(Timestamp),
-    /// It is not this late, and share links are signed with the key of this hash.
-    Share(Timestamp, Hash),
+    /// It is not this late, share links are signed with the key of this hash, and the one of this id
+    /// is not void.
+    Share(Timestamp, Hash, Option<Arc<str>>),
 }
 
 impl Caller {

@@ -58,6 +58,57 @@ pub(in crate::http) enum Denied {
 }
 
 impl Denied {
+    /// Each of them, as it is counted.
+    pub(in crate::http) const REASONS: [&'static str; 13] = [
+        "sign_in",
+        "bad_token",
+        "bad_ticket",
+        "bad_share",
+        "beyond_share",
+        "role_too_low",
+        "no_messages",
+        "token_in_url",
+        "foreign_page",
+        "no_request_header",
+        "too_many_attempts",
+        "too_many_requests",
+        "no_room",
+    ];
+
+    /// How it is counted.
+    pub(in crate::http) const fn reason(self) -> &'static str {
+        let [
+            sign_in,
+            bad_token,
+            bad_ticket,
+            bad_share,
+            beyond_share,
+            role_too_low,
+            no_messages,
+            token_in_url,
+            foreign_page,
+            no_request_header,
+            too_many_attempts,
+            too_many_requests,
+            no_room,
+        ] = Self::REASONS;
+        match self {
+            Self::SignIn => sign_in,
+            Self::BadToken => bad_token,
+            Self::BadTicket => bad_ticket,
+            Self::BadShare => bad_share,
+            Self::BeyondShare => beyond_share,
+            Self::RoleTooLow => role_too_low,
+            Self::NoMessages => no_messages,
+            Self::TokenInUrl => token_in_url,
+            Self::ForeignPage => foreign_page,
+            Self::NoRequestHeader => no_request_header,
+            Self::TooManyAttempts(_) => too_many_attempts,
+            Self::TooManyRequests(_) => too_many_requests,
+            Self::NoRoom => no_room,
+        }
+    }
+
     /// What the client is told.
     pub(in crate::http) const fn status(self) -> StatusCode {
         match self {

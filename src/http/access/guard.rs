@@ -68,6 +68,9 @@ pub(super) async fn guard(
         // For whoever tells of the request when it is answered.
         response.extensions_mut().insert(route);
     }
+    if let Some(denied) = response.extensions().get::<Denied>() {
+        state.metrics.denied(*denied);
+    }
     if let Some((_, left)) = question {
         tell_quota(response.headers_mut(), state.limits.questions_per_address, left);
     }

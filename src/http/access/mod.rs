@@ -43,7 +43,7 @@ pub use local::AdminToken;
 pub(super) use routes::{Routes, Rule};
 pub(super) use session::{login, logout, session};
 use share::Shares;
-pub(super) use share::make as make_share;
+pub(super) use share::{list as shares, make as make_share, revoke as revoke_share};
 use ticket::Tickets;
 pub(super) use ticket::make as make_ticket;
 
@@ -257,7 +257,9 @@ impl Access {
             Standing::Token(hash) => self.known.token_of(hash).await?.is_some(),
             Standing::Session(hash) => self.known.session_of(hash).await?.is_some(),
             Standing::Until(end) => now < *end,
-            Standing::Share(end, key) => now < *end && self.shares.is_key(key).await?,
+            Standing::Share(end, key, id) => {
+                now < *end && self.shares.holds(key, id.as_deref()).await?
+            }
         })
     }
 }

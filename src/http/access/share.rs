@@ -1,14 +1,15 @@
 //! Share links: a view of the map for whoever has the link, signed, until its end.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{
     Extension, Json,
-    extract::{State, rejection::JsonRejection},
-    http::header,
+    extract::{Path, State, rejection::JsonRejection},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -21,7 +22,7 @@ use super::{Access, By, Caller, Denied, FRESH, Outcome, Standing};
 use crate::{
     domain::{Area, Bounds, Filter, NodeId, Role, Timestamp, View},
     http::{AppState, error::ApiError, gate::Client, protocol},
-    storage::{AccessStore, Hash, StoreError, random_bytes},
+    storage::{AccessStore, Hash, Share, StoreError, random_bytes},
 };
 
 /// Longest time that a link is good for.
@@ -59,12 +60,24 @@ struct Content {
     nodes: Option<Vec<String>>,
     #[serde(rename = "e")]
     expires: i64,
+    /// What it is called; none for links of earlier versions.
+    #[serde(rename = "i", skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
 }
 
-/// The key that links are signed with, as it was a moment ago.
+/// The key that links are signed with, and those that were made void, as it was a moment ago.
 pub(super) struct Shares {
     store: Option<Arc<dyn AccessStore>>,
     key: Mutex<Option<(Instant, Key)>>,
+    revoked: Mutex<Option<(Instant, Arc<HashSet<String>>)>>,
+}
+
+/// What a valid link says.
+struct Opened {
+    view: View,
+    end: Timestamp,
+    key: Hash,
+    id: Option<Arc<str>>,
 }
 
 #[derive(Clone)]
@@ -81,7 +94,7 @@ impl Key {
 
 impl Shares {
     pub(super) fn new(store: Option<Arc<dyn AccessStore>>) -> Self {
-        Self { store, key: Mutex::new(None) }
+        Self { store, key: Mutex::new(None), revoked: Mutex::new(None) }
     }
 
     async fn key(&self) -> Result<Key, StoreError> {
@@ -91,18 +104,37 @@ impl Shares {
         {
             return Ok(key.clone());
         }
-        let Some(store) = &self.store else {
-            return Err(StoreError::Unavailable("share links have no key".to_owned()));
-        };
-        let key = store.share_key(&random_bytes()?).await?;
+        let key = self.store()?.share_key(&random_bytes()?).await?;
         let key = Key(hmac::Key::new(hmac::HMAC_SHA256, &key));
         *lock() = Some((Instant::now(), key.clone()));
         Ok(key)
     }
 
-    /// Whether links are signed with the key of this hash.
-    pub(super) async fn is_key(&self, hash: &Hash) -> Result<bool, StoreError> {
-        Ok(self.key().await?.hash() == *hash)
+    fn store(&self) -> Result<&Arc<dyn AccessStore>, StoreError> {
+        let missing = || StoreError::Unavailable("share links have no key".to_owned());
+        self.store.as_ref().ok_or_else(missing)
+    }
+
+    /// Whether links are signed with the key of this hash, and the one of this id is not void.
+    pub(super) async fn holds(&self, key: &Hash, id: Option<&str>) -> Result<bool, StoreError> {
+        Ok(self.key().await?.hash() == *key && !self.is_revoked(id).await?)
+    }
+
+    async fn is_revoked(&self, id: Option<&str>) -> Result<bool, StoreError> {
+        let Some(id) = id else { return Ok(false) };
+        let lock = || self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().clone().filter(|(at, _)| at.elapsed() < FRESH);
+        if let Some((_, revoked)) = known {
+            return Ok(revoked.contains(id));
+        }
+        let revoked = Arc::new(self.store()?.revoked_shares().await?.into_iter().collect());
+        *lock() = Some((Instant::now(), Arc::clone(&revoked)));
+        Ok(revoked.contains(id))
+    }
+
+    /// Forgets which are void, so that it is asked for again.
+    fn forget_revoked(&self) {
+        *self.revoked.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A link with this content.
@@ -112,8 +144,8 @@ impl Shares {
         Ok(format!("{content}.{}", URL_SAFE_NO_PAD.encode(tag)))
     }
 
-    /// The view that a link shows, its end, and the hash of its key.
-    async fn open(&self, link: &str) -> Result<Option<(View, Timestamp, Hash)>, StoreError> {
+    /// What a link says, if it is signed and was not made void.
+    async fn open(&self, link: &str) -> Result<Option<Opened>, StoreError> {
         let Some((content, tag)) = link.split_once('.').filter(|_| link.len() <= MAX_BYTES) else {
             return Ok(None);
         };
@@ -124,10 +156,13 @@ impl Shares {
         }
         let content = URL_SAFE_NO_PAD.decode(content).ok();
         let content = content.and_then(|content| serde_json::from_slice::<Content>(&content).ok());
-        let opened = content.and_then(|content| {
-            Some((view(&content)?, Timestamp::from_millis(content.expires), key.hash()))
-        });
-        Ok(opened)
+        let Some(content) = content else { return Ok(None) };
+        if self.is_revoked(content.id.as_deref()).await? {
+            return Ok(None);
+        }
+        let Some(view) = view(&content) else { return Ok(None) };
+        let end = Timestamp::from_millis(content.expires);
+        Ok(Some(Opened { view, end, key: key.hash(), id: content.id.map(Into::into) }))
     }
 }
 
@@ -156,11 +191,11 @@ impl Access {
     /// Who shows a share link.
     pub(super) async fn by_share(&self, link: &str, client: &Client) -> Result<Caller, ApiError> {
         let opened = self.shares.open(link).await?;
-        let (view, end, key) = opened.ok_or(Denied::BadShare)?;
+        let Opened { view, end, key, id } = opened.ok_or(Denied::BadShare)?;
         if end <= self.clock.now() {
             return Err(Denied::BadShare.into());
         }
-        let standing = Standing::Share(end, key);
+        let standing = Standing::Share(end, key, id);
         let caller = self.caller(client, Role::Anonymous, "share link", By::Share, standing);
         Ok(Caller { view: Some(Arc::new(view)), ..caller })
     }
@@ -192,20 +227,72 @@ pub(in crate::http) async fn make(
     if end <= now || end > now.plus(LONGEST) {
         return Err(bad("expires must lie in the future, and within a year"));
     }
+    let id = format!("{:016x}", u64::from_be_bytes(random_bytes()?));
     let content = Content {
+        id: Some(id.clone()),
         bounds: bounds.map(|area| area.rectangles().iter().map(Bounds::edges).collect()),
         nodes: node_ids.map(|ids| ids.iter().map(NodeId::to_string).collect()),
         expires: end.as_millis(),
     };
     let unwritable = |_| bad("this share cannot be written");
-    let share =
-        state.access.shares.sign(&serde_json::to_vec(&content).map_err(unwritable)?).await?;
-    let ends = format!("until {}", end.as_millis());
-    state.access.audit(&caller, "share.create", &ends, Outcome::Done).await;
+    let content = serde_json::to_string(&content).map_err(unwritable)?;
+    let shares = &state.access.shares;
+    let share = shares.sign(content.as_bytes()).await?;
+    let made_by = caller.name.to_string();
+    let kept = Share { id: id.clone(), made_by, created_at: now, expires_at: end, content };
+    if !shares.store()?.add_share(&kept, now).await? {
+        return Err(bad("there are too many share links: revoke some"));
+    }
+    let made = format!("{id} until {}", end.as_millis());
+    state.access.audit(&caller, "share.create", &made, Outcome::Done).await;
     let answer = json!({
+        "id": id,
         "url": format!("/?share={share}"),
         "share": share,
         "expires": end.as_millis(),
     });
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// `GET /api/shares`: the links that are not void, the oldest first; without what makes them valid.
+pub(in crate::http) async fn list(State(state): State<AppState>) -> Result<Response, ApiError> {
+    let shares = state.access.shares.store()?.shares(state.clock.now()).await?;
+    let shares = shares.iter().map(|share| {
+        let content = serde_json::from_str::<Content>(&share.content).ok();
+        let (bounds, nodes) = content.map(|content| (content.bounds, content.nodes)).unzip();
+        let bounds = bounds.flatten().map(|rectangles| {
+            let rectangle = |[north, south, east, west]: [f64; 4]| json!({ "north": north, "south": south, "east": east, "west": west });
+            rectangles.into_iter().map(rectangle).collect::<Vec<_>>()
+        });
+        json!({
+            "id": share.id,
+            "madeBy": share.made_by,
+            "created": share.created_at.as_millis(),
+            "expires": share.expires_at.as_millis(),
+            "bounds": bounds,
+            "nodeIds": nodes.flatten(),
+        })
+    });
+    let answer = json!({ "shares": shares.collect::<Vec<_>>() });
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// `DELETE /api/shares/{id}`: makes a link void, and ends the connections by it.
+pub(in crate::http) async fn revoke(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let Access { shares, live, .. } = &state.access;
+    if !shares.store()?.revoke_share(&id, state.clock.now()).await? {
+        return Err(ApiError::NotFound("there is no such share link"));
+    }
+    shares.forget_revoked();
+    for standing in live.standings() {
+        if matches!(&standing, Standing::Share(_, _, Some(of)) if **of == *id) {
+            live.end(&standing);
+        }
+    }
+    state.access.audit(&caller, "share.revoke", &id, Outcome::Done).await;
+    Ok(StatusCode::NO_CONTENT)
 }

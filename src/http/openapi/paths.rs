@@ -173,7 +173,13 @@ fn access(types: &mut Types) -> Vec<Operation> {
         get("/api/shares", "makeShare", "A link to a view of the map")
             .posted()
             .with(&share)
-            .json(object(&[("url", &text), ("share", &text), ("expires", &time)])),
+            .json(object(&[("id", &text), ("url", &text), ("share", &text), ("expires", &time)])),
+        get("/api/shares", "listShares", "The links that are not void, the oldest first")
+            .json(object(&[("shares", &entries)])),
+        get("/api/shares/{id}", "revokeShare", "Makes a link void")
+            .deleted()
+            .part("id", "The link, as it is called in the list", &text)
+            .silent(),
         get("/api/audit", "listDeeds", "What administrators did, the newest first")
             .asks(Types::query::<AuditQuery>())
             .json(object(&[("entries", &entries), ("next", &next)])),

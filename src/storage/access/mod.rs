@@ -74,6 +74,21 @@ pub struct Session {
     pub expires_at: Timestamp,
 }
 
+/// A share link, as it is kept: without what makes it valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// What it is called.
+    pub id: String,
+    /// Who made it.
+    pub made_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// From when on it is void.
+    pub expires_at: Timestamp,
+    /// What it shows, as it is signed.
+    pub content: String,
+}
+
 /// Something that was done, or attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are their documentation")]
@@ -126,7 +141,19 @@ pub trait AccessStore: Send + Sync {
     /// The key that share links are signed with: `fresh` where there is none yet.
     async fn share_key(&self, fresh: &Hash) -> Result<Vec<u8>, StoreError>;
 
-    /// Puts another key in its place.
+    /// Keeps a share link, and forgets those that are over; false if there are too many.
+    async fn add_share(&self, share: &Share, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// The share links that are not void, the oldest first.
+    async fn shares(&self, now: Timestamp) -> Result<Vec<Share>, StoreError>;
+
+    /// Makes a share link void; false if there is no such link, or it is void already.
+    async fn revoke_share(&self, id: &str, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// The ids of those that were made void before their end.
+    async fn revoked_shares(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Puts another key in its place: no link that was made before is good any more.
     async fn replace_share_key(&self, fresh: &Hash) -> Result<(), StoreError>;
 
     /// Notes what was done.

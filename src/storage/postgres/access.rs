@@ -5,7 +5,9 @@ use sqlx::{PgConnection, PgPool};
 use super::connection::{Server, failed, hang_up, unavailable};
 use crate::{
     domain::Timestamp,
-    storage::{Deed, Hash, PostgresLimits, Session, StoreError, Token, sql::access as statements},
+    storage::{
+        Deed, Hash, PostgresLimits, Session, Share, StoreError, Token, sql::access as statements,
+    },
 };
 
 /// By the connections that read: these are few and small.

@@ -19,6 +19,7 @@ const MIGRATIONS: &[File] = &[
     (7, "policy", include_str!("../../../migrations/postgres/0007_policy.sql")),
     (8, "refusals", include_str!("../../../migrations/postgres/0008_refusals.sql")),
     (9, "access", include_str!("../../../migrations/postgres/0009_access.sql")),
+    (10, "shares", include_str!("../../../migrations/postgres/0010_shares.sql")),
 ];
 
 /// Whether there are no tables, but for those of extensions, and whether there is the journal of

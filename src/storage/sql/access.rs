@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{Role, Timestamp},
-    storage::{Deed, Session, StoreError, Token},
+    storage::{Deed, Session, Share, StoreError, Token},
 };
 
 /// Most notes that are kept of each outcome: attempts do not push out what was done.
@@ -35,6 +35,22 @@ pub(in crate::storage) const FIRST_SHARE_KEY: &str =
 pub(in crate::storage) const REPLACE_SHARE_KEY: &str = "\
     INSERT INTO share_key (id, key) VALUES (1, $1) \
     ON CONFLICT (id) DO UPDATE SET key = excluded.key";
+/// Most share links at a time.
+pub(in crate::storage) const MOST_SHARES: i64 = 10_000;
+
+pub(in crate::storage) const FORGET_SHARES: &str = "DELETE FROM shares WHERE expires_at <= $1";
+pub(in crate::storage) const ADD_SHARE: &str = "\
+    INSERT INTO shares (id, made_by, created_at, expires_at, content) \
+    SELECT $1, $2, CAST($3 AS BIGINT), CAST($4 AS BIGINT), $5 \
+    WHERE (SELECT count(*) FROM shares) < $6";
+pub(in crate::storage) const SHARES: &str = "\
+    SELECT id, made_by, created_at, expires_at, content FROM shares \
+    WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY created_at, id";
+pub(in crate::storage) const REVOKE_SHARE: &str = "\
+    UPDATE shares SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2";
+pub(in crate::storage) const REVOKED_SHARES: &str =
+    "SELECT id FROM shares WHERE revoked_at IS NOT NULL";
+pub(in crate::storage) const ALL_SHARES_GO: &str = "DELETE FROM shares";
 pub(in crate::storage) const NOTE: &str = "\
     INSERT INTO audit (time, actor, role, address, action, target, outcome) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -47,6 +63,7 @@ pub(in crate::storage) const DEEDS: &str = "\
 
 pub(in crate::storage) type TokenRow = (String, String, String, i64, Option<i64>, Option<i64>);
 pub(in crate::storage) type SessionRow = (Option<String>, Vec<u8>, String, String, i64);
+pub(in crate::storage) type ShareRow = (String, String, i64, i64, String);
 pub(in crate::storage) type DeedRow = (i64, i64, String, String, String, String, String, String);
 
 pub(in crate::storage) fn token(row: TokenRow) -> Result<Token, StoreError> {
@@ -65,6 +82,12 @@ pub(in crate::storage) fn session(row: SessionRow) -> Result<Session, StoreError
     let (token_id, basis, name, role, expires_at) = row;
     let expires_at = Timestamp::from_millis(expires_at);
     Ok(Session { token_id, basis, name, role: known(role)?, expires_at })
+}
+
+pub(in crate::storage) fn share(row: ShareRow) -> Share {
+    let (id, made_by, created_at, expires_at, content) = row;
+    let [created_at, expires_at] = [created_at, expires_at].map(Timestamp::from_millis);
+    Share { id, made_by, created_at, expires_at, content }
 }
 
 pub(in crate::storage) fn deed(row: DeedRow) -> (i64, Deed) {
@@ -170,7 +193,45 @@ macro_rules! access_store {
 
             async fn replace_share_key(&self, fresh: &Hash) -> Result<(), StoreError> {
                 let query = sqlx::query(statements::REPLACE_SHARE_KEY).bind(fresh.as_slice());
-                self.run(async |on| query.execute(on).await.map(drop)).await
+                let forget = sqlx::query(statements::ALL_SHARES_GO);
+                self.run(async |on| {
+                    query.execute(&mut *on).await?;
+                    forget.execute(on).await.map(drop)
+                })
+                .await
+            }
+
+            async fn add_share(&self, share: &Share, now: Timestamp) -> Result<bool, StoreError> {
+                let forget = sqlx::query(statements::FORGET_SHARES).bind(now.as_millis());
+                let query = sqlx::query(statements::ADD_SHARE)
+                    .bind(&*share.id)
+                    .bind(&*share.made_by)
+                    .bind(share.created_at.as_millis())
+                    .bind(share.expires_at.as_millis())
+                    .bind(&*share.content)
+                    .bind(statements::MOST_SHARES);
+                let done = self.run(async |on| {
+                    forget.execute(&mut *on).await?;
+                    query.execute(on).await
+                });
+                Ok(done.await?.rows_affected() > 0)
+            }
+
+            async fn shares(&self, now: Timestamp) -> Result<Vec<Share>, StoreError> {
+                let query = sqlx::query_as(statements::SHARES).bind(now.as_millis());
+                let rows = self.run(async |on| query.fetch_all(on).await).await?;
+                Ok(rows.into_iter().map(statements::share).collect())
+            }
+
+            async fn revoke_share(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+                let query = sqlx::query(statements::REVOKE_SHARE).bind(id).bind(now.as_millis());
+                let done = self.run(async |on| query.execute(on).await).await?;
+                Ok(done.rows_affected() > 0)
+            }
+
+            async fn revoked_shares(&self) -> Result<Vec<String>, StoreError> {
+                let query = sqlx::query_scalar(statements::REVOKED_SHARES);
+                self.run(async |on| query.fetch_all(on).await).await
             }
 
             async fn note(&self, deed: &Deed) -> Result<(), StoreError> {

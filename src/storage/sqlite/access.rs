@@ -10,7 +10,7 @@ use sqlx::{
 use super::{PATIENCE, failed, only_connection};
 use crate::{
     domain::Timestamp,
-    storage::{Deed, Hash, Session, StoreError, Token, sql::access as statements},
+    storage::{Deed, Hash, Session, Share, StoreError, Token, sql::access as statements},
 };
 
 /// By the connection that writes: these are few and small.

@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[File] = &[
     (7, "policy", include_str!("../../../migrations/sqlite/0007_policy.sql")),
     (8, "refusals", include_str!("../../../migrations/sqlite/0008_refusals.sql")),
     (9, "access", include_str!("../../../migrations/sqlite/0009_access.sql")),
+    (10, "shares", include_str!("../../../migrations/sqlite/0010_shares.sql")),
 ];
 
 /// Runs what the database at `path` has not seen yet.

@@ -154,6 +154,73 @@ async fn a_share_ends_when_it_says_and_its_sockets_are_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_share_is_listed_and_revoked_and_the_others_stay() {
+    let house = House::open(&["--public", "off"]).await;
+    let said = [("authorization", &*house.operator)];
+    let one = share(&house, json!({ "bounds": here(), "expires": "1h" })).await;
+    let other = share(&house, json!({ "nodeIds": ["!00000002"], "expires": "1h" })).await;
+    let listed = get(&house.geocast, "/api/shares", &said).await;
+    let shares = listed.body["shares"].as_array().unwrap();
+    assert_eq!(shares.len(), 2, "{}", listed.body);
+    assert_eq!(shares[0]["bounds"], json!([here()]));
+    assert_eq!(
+        (&shares[0]["nodeIds"], &shares[1]["nodeIds"]),
+        (&Value::Null, &json!(["!00000002"]))
+    );
+    assert!(shares[0]["madeBy"].as_str().unwrap().starts_with("token "), "{}", listed.body);
+    for link in [&one, &other] {
+        let signature = link.split_once('.').unwrap().1;
+        assert!(!listed.body.to_string().contains(signature), "the link itself is not listed");
+    }
+    let path = format!("/api/shares/{}", shares[0]["id"].as_str().unwrap());
+    let viewer = [("authorization", &*house.viewer)];
+    assert_eq!(get(&house.geocast, "/api/shares", &viewer).await.status, 403);
+    assert_eq!(house.geocast.delete(&path, &viewer).await, 403);
+    assert_eq!(house.geocast.delete(&path, &[]).await, 401);
+
+    let query = format!("?share={one}");
+    let mut screen = Screen::ask(socket(&house.geocast, &query, &[AFAR])).await;
+    let mut stays = Screen::ask(socket(&house.geocast, &format!("?share={other}"), &[AFAR])).await;
+    assert_eq!(house.geocast.delete(&path, &said).await, 204);
+    assert_eq!(u16::from(screen.closed().await.unwrap().code), 4503);
+    assert_eq!(get(&house.geocast, &format!("/api/nodes{query}"), &[AFAR]).await.status, 403);
+    assert_eq!(house.geocast.delete(&path, &said).await, 404);
+    assert_eq!(house.geocast.delete("/api/shares/none", &said).await, 404);
+    stays.subscribe(json!({})).await;
+    assert_eq!(stays.until("snapshot").await["nodes"].as_array().unwrap().len(), 1);
+    let listed = get(&house.geocast, "/api/shares", &said).await;
+    assert_eq!(listed.body["shares"].as_array().unwrap().len(), 1);
+    let administrator = [("authorization", &*house.administrator)];
+    let audit = get(&house.geocast, "/api/audit", &administrator).await.body.to_string();
+    assert!(audit.contains("share.revoke"), "{audit}");
+    let denied = get(&house.geocast, "/metrics", &viewer).await;
+    assert_eq!(denied.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_denied_is_counted_by_its_reason() {
+    let house = House::open(&["--public", "on"]).await;
+    let denied = async |reason: &str| {
+        let metric = format!("geocast_requests_denied_total{{reason=\"{reason}\"}}");
+        house.geocast.metric(&metric).await
+    };
+    let before = denied("sign_in").await;
+    for (path, headers, reason, status) in [
+        ("/api/audit", vec![], "sign_in", 401),
+        ("/api/audit", vec![("authorization", "Bearer wrong")], "bad_token", 401),
+        ("/api/audit", vec![("authorization", &*house.viewer)], "role_too_low", 403),
+        ("/api/nodes?share=wrong", vec![], "bad_share", 403),
+        ("/api/nodes?token=x", vec![], "token_in_url", 400),
+        ("/api/messages", vec![], "no_messages", 401),
+        ("/api/ws?ticket=wrong", vec![], "bad_ticket", 401),
+    ] {
+        assert_eq!(get(&house.geocast, path, &headers).await.status, status, "{path}");
+        let expected = if reason == "sign_in" { before + 1 } else { 1 };
+        assert_eq!(denied(reason).await, expected, "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_share_is_void_once_that_is_asked_for() {
     let house = House::open(&["--public", "off"]).await;
     let share = share(&house, json!({ "expires": "1h" })).await;
