@@ -130,6 +130,11 @@ pub struct Policy {
     #[arg(long, value_name = "COUNT/SPAN", env = "GEOCAST_MAX_POSITIONS_PER_NODE")]
     #[arg(value_parser = values::per_span)]
     pub max_positions_per_node: Option<PerSpan>,
+
+    /// Nodes that are kept out at a time because of their name or where they are, of all sources
+    /// together. When there are so many, a further one is not remembered.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, env = "GEOCAST_MAX_KEPT_OUT")]
+    pub max_kept_out: usize,
 }
 
 /// What differs for one source.
@@ -233,6 +238,7 @@ inherit!(
     home_zone,
     region,
     max_positions_per_node,
+    max_kept_out,
 );
 
 fn wrong(message: &str) -> clap::Error {

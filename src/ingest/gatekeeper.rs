@@ -83,6 +83,18 @@ impl Gatekeeper {
         report.terms.source = name.cloned();
         let mut state = self.state();
         let Decision { report, stripped, standing } = rules.decide(report, &state.kept_out);
+        // Whoever may publish may name any number of nodes.
+        let is_too_many = |standing: &Standing| {
+            matches!(standing, Standing::Out(node, _) if state.kept_out.get(node).is_none())
+                && state.kept_out.len() >= self.policy.general.most_kept_out
+        };
+        let standing = match standing {
+            Some(standing) if is_too_many(&standing) => {
+                self.metrics.kept_out_full();
+                None
+            }
+            standing => standing,
+        };
         if let Some(standing) = &standing {
             if matches!(standing, Standing::Out(..)) {
                 state.flow.forget(standing.node());

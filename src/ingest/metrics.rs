@@ -26,6 +26,7 @@ pub struct Metrics {
     refused: Family<Reason, Counter>,
     stripped: Family<Reason, Counter>,
     floods: Counter,
+    kept_out_full: Counter,
     pending: Gauge,
     connected: Family<Connection, Gauge>,
     reconnects: Family<Connection, Counter>,
@@ -58,6 +59,7 @@ impl Default for Metrics {
             refused,
             stripped,
             floods: Counter::default(),
+            kept_out_full: Counter::default(),
             pending: Gauge::default(),
             connected: Family::default(),
             reconnects: Family::default(),
@@ -85,6 +87,11 @@ impl Metrics {
             "position_floods",
             "Intervals in which a node sent more positions than it may",
             self.floods.clone(),
+        );
+        registry.register(
+            "kept_out_full",
+            "Packets that would keep a node out, while there are as many as may be",
+            self.kept_out_full.clone(),
         );
         registry.register(
             "packets_pending",
@@ -135,6 +142,10 @@ impl Metrics {
         for (reason, _) in parts(stripped).into_iter().filter(|(_, is)| *is) {
             self.stripped.get_or_create(&Reason { reason }).inc();
         }
+    }
+
+    pub(super) fn kept_out_full(&self) {
+        self.kept_out_full.inc();
     }
 
     pub(super) fn flooded(&self) {

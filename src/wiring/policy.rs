@@ -116,6 +116,7 @@ fn rules(policy: &config::Policy, onlookers: Onlookers) -> anyhow::Result<Rules>
         position_rate: policy
             .max_positions_per_node
             .map(|rate| PositionRate::new(rate.count, rate.span)),
+        most_kept_out: policy.max_kept_out,
     })
 }
 

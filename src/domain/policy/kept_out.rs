@@ -94,6 +94,11 @@ impl KeptOut {
         self.0.iter()
     }
 
+    /// How many are kept out.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Nobody is kept out.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -66,6 +66,9 @@ pub struct Rules {
     pub regions: Vec<Region>,
     /// How many positions of one node are taken; all if none is set.
     pub position_rate: Option<PositionRate>,
+    /// Nodes, of all sources together, that are kept out by what is said. When there are so many,
+    /// a further one is not remembered: only the packet that says it is refused.
+    pub most_kept_out: usize,
 }
 
 /// Safe for a map that everybody sees.
@@ -97,6 +100,7 @@ impl Rules {
             home_zones: Vec::new(),
             regions: Vec::new(),
             position_rate: None,
+            most_kept_out: 100_000,
         }
     }
 
