@@ -17,9 +17,9 @@ use geocast::{
         policy::{KeptOut, Left, Policy, Standing, Why},
     },
     storage::{
-        Committed, Erasure, Hearing, HistoryQuery, Job, Keep, KeptOutRow, LinkRow, Loaded, Metrics,
-        Outcome, Page, PlaceQuery, Reapplied, Sizes, Store, StoreError, Swept, TelemetryRow, Total,
-        Visit, Window, Withhold, Writer,
+        Committed, Erasure, HeardPacket, Hearing, HistoryQuery, Job, Keep, KeptOutRow, LinkRow,
+        Loaded, Metrics, Outcome, Page, PlaceQuery, Reapplied, Sizes, Store, StoreError, Swept,
+        TelemetryRow, Total, Visit, Window, Withhold, Writer,
     },
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -179,6 +179,10 @@ impl Store for FakeStore {
 
     async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
         unimplemented!("the writer only writes")
+    }
+
+    async fn heard(&self, _: &NodeId, _: u32) -> Result<Vec<HeardPacket>, StoreError> {
+        unimplemented!()
     }
 
     async fn hearing(&self, _: Window) -> Result<Hearing, StoreError> {

@@ -9,10 +9,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{AppState, error::ApiError, nodes::parse_id};
-use crate::domain::{
-    Filter, Heard, Node, NodeId, Page, Remark, Timestamp,
-    policy::{Left, Why},
+use crate::{
+    domain::{
+        Filter, Heard, Node, NodeId, Page, Remark, Timestamp,
+        policy::{Left, Why},
+    },
+    storage::HeardPacket,
 };
+
+/// Most packets that an answer lists.
+const MOST_HEARD: usize = 20;
 
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -34,10 +40,14 @@ pub(super) struct Explanation {
     advice: Vec<&'static str>,
 }
 
+/// What is read from the database says the channel, and not the topic.
 #[derive(Debug, Serialize, JsonSchema)]
 struct HeardRecord {
     time: i64,
-    topic: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
     gateway: String,
     port: u16,
 }
@@ -67,12 +77,27 @@ pub(super) async fn explain(
     let id = parse_id(&id)?;
     let nodes = state.live.nodes(Filter::default().with_node_ids([id.clone()])).await?;
     let left = state.store.left(&id).await?;
-    let page = state.logbook.page(&id);
-    Ok(Json(told(&id, nodes.first().map(AsRef::as_ref), left, page)).into_response())
+    let page = state.logbook.page(&id).unwrap_or_default();
+    let mut heard: Vec<_> = page.heard.iter().rev().map(kept).collect();
+    if heard.len() < MOST_HEARD {
+        // What was heard before this server started, or too long ago to be remembered.
+        let first = page.heard.front().map(|heard| heard.time);
+        let stored = state.store.heard(&id, u32::try_from(MOST_HEARD).unwrap_or(u32::MAX)).await?;
+        let before = stored.iter().filter(|heard| first.is_none_or(|first| heard.time < first));
+        heard.extend(before.map(HeardRecord::from));
+        heard.truncate(MOST_HEARD);
+    }
+    Ok(Json(told(&id, nodes.first().map(AsRef::as_ref), left, heard, &page)).into_response())
 }
 
-fn told(id: &NodeId, node: Option<&Node>, left: Option<Left>, page: Option<Page>) -> Explanation {
-    let Page { heard, remarks, .. } = page.unwrap_or_default();
+fn told(
+    id: &NodeId,
+    node: Option<&Node>,
+    left: Option<Left>,
+    heard: Vec<HeardRecord>,
+    page: &Page,
+) -> Explanation {
+    let remarks = &page.remarks;
     let refusals: Vec<_> = remarks.iter().rev().map(refusal).collect();
     let mut advice = Vec::new();
     let (verdict, summary) = match (node, left) {
@@ -117,7 +142,7 @@ fn told(id: &NodeId, node: Option<&Node>, left: Option<Left>, page: Option<Page>
             advice.push(refusal.advice);
         }
     }
-    let last = heard.back().map(|heard| heard.time);
+    let last = heard.first().map(|heard| Timestamp::from_millis(heard.time));
     let last = last.max(remarks.back().map(|remark| remark.time));
     let last = last.max(node.map(|node| node.status.last_heard));
     Explanation {
@@ -125,11 +150,7 @@ fn told(id: &NodeId, node: Option<&Node>, left: Option<Left>, page: Option<Page>
         verdict,
         summary,
         last_heard: last.map(Timestamp::as_millis),
-        heard: if left.is_some_and(|left| left.why.erases()) {
-            Vec::new()
-        } else {
-            heard.iter().rev().map(kept).collect()
-        },
+        heard: if left.is_some_and(|left| left.why.erases()) { Vec::new() } else { heard },
         refusals,
         advice,
     }
@@ -139,9 +160,22 @@ fn kept(heard: &Heard) -> HeardRecord {
     let Heard { time, topic, gateway, port } = heard;
     HeardRecord {
         time: time.as_millis(),
-        topic: topic.to_string(),
+        topic: Some(topic.to_string()),
+        channel: None,
         gateway: gateway.to_string(),
         port: *port,
+    }
+}
+
+impl From<&HeardPacket> for HeardRecord {
+    fn from(HeardPacket { time, gateway, port, channel }: &HeardPacket) -> Self {
+        Self {
+            time: time.as_millis(),
+            topic: None,
+            channel: channel.as_deref().map(str::to_owned),
+            gateway: gateway.to_string(),
+            port: *port,
+        }
     }
 }
 
@@ -248,8 +282,8 @@ mod tests {
 
     #[test]
     fn the_newest_reason_is_the_summary_and_each_comes_with_what_to_do() {
-        let explanation =
-            told(&NodeId::Radio(1), None, None, Some(page(&["precision_zero", "no_key"])));
+        let page = page(&["precision_zero", "no_key"]);
+        let explanation = told(&NodeId::Radio(1), None, None, Vec::new(), &page);
         assert_eq!(explanation.verdict, "refused");
         assert!(explanation.summary.contains("channel hash 31"), "{explanation:?}");
         assert_eq!(explanation.last_heard, Some(2));
@@ -259,21 +293,20 @@ mod tests {
 
     #[test]
     fn who_was_never_heard_is_told_so() {
-        let explanation = told(&NodeId::Radio(1), None, None, None);
+        let explanation = told(&NodeId::Radio(1), None, None, Vec::new(), &Page::default());
         assert_eq!((explanation.verdict, explanation.advice.len()), ("never_heard", 1));
     }
 
     #[test]
     fn who_is_kept_out_is_told_why_and_not_where_it_was_heard() {
-        let mut heard = page(&[]);
-        heard.heard.push_back(Heard {
+        let heard = vec![kept(&Heard {
             time: Timestamp::from_millis(1),
             topic: "msh".into(),
             gateway: NodeId::Radio(9),
             port: 3,
-        });
+        })];
         let left = Left { why: Why::OptedOut, since: Timestamp::from_millis(1) };
-        let explanation = told(&NodeId::Radio(1), None, Some(left), Some(heard));
+        let explanation = told(&NodeId::Radio(1), None, Some(left), heard, &Page::default());
         assert_eq!(explanation.verdict, "kept_out");
         assert!(explanation.heard.is_empty(), "{explanation:?}");
         assert_eq!(explanation.advice, [advice_on("opted_out")]);

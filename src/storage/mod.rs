@@ -144,6 +144,19 @@ pub struct Visit {
     pub position: Position,
 }
 
+/// A copy of a packet, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardPacket {
+    /// When it came to this server.
+    pub time: Timestamp,
+    /// Who handed it over.
+    pub gateway: NodeId,
+    /// The number of its kind.
+    pub port: u16,
+    /// The name of its channel.
+    pub channel: Option<Box<str>>,
+}
+
 /// One page of a history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -215,6 +228,10 @@ pub trait Store: Withhold {
 
     /// What gateways heard in this time, and how well.
     async fn hearing(&self, window: Window) -> Result<Hearing, StoreError>;
+
+    /// By whom a node was heard, of its newest packets that are stored: so many at most, the newest
+    /// first.
+    async fn heard(&self, node: &NodeId, most: u32) -> Result<Vec<HeardPacket>, StoreError>;
 
     /// How much there was in this time, by buckets so many milliseconds wide that begin at whole
     /// multiples of that since 1970: the newest first, those without a packet left out.

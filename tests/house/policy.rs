@@ -203,6 +203,32 @@ async fn a_node_that_opts_out_leaves_the_map_and_its_history_goes_until_its_name
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_more_nodes_are_kept_out_than_may_be() {
+    let folder = TempDir::new().unwrap();
+    let settings = ["--max-kept-out", "2", "--admin-token", "only-for-administrators"];
+    let (geocast, mut gateway) = open(folder.path(), &settings).await;
+    for number in [1, 2, 3, 4] {
+        gateway.publish(Radio(number).at(47.0, 8.0));
+    }
+    for number in [1, 2, 3, 1] {
+        gateway.publish(Radio(number).named("\u{1f6ab}", "H"));
+    }
+    let shown = async |number: u32| is_shown(&geocast, Radio(number)).await;
+    assert_eq!([shown(1).await, shown(2).await, shown(3).await], [false, false, true]);
+    assert_eq!(refused(&geocast, "opted_out").await, 4);
+    assert_eq!(geocast.metric("geocast_kept_out_full_total").await, 1);
+    let (_, third) = geocast.ask("/api/nodes/!00000003").await;
+    assert!(third.get("longName").is_none(), "what it says of its name is refused: {third}");
+    // Administrators may, and who is let in again makes room.
+    let bearer = [("authorization", "Bearer only-for-administrators")];
+    assert_eq!(geocast.delete("/api/nodes/!00000004", &bearer).await, 204);
+    gateway.publish(Radio(1).named("Hill", "H"));
+    gateway.publish(Radio(2).named("Dale", "D"));
+    gateway.publish(Radio(3).named("\u{1f6ab}", "H"));
+    assert_eq!([shown(1).await, shown(2).await, shown(3).await], [true, true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_and_places_say_what_is_shown() {
     let folder = TempDir::new().unwrap();
     let settings = [
@@ -459,10 +485,17 @@ async fn a_node_is_told_why_it_is_not_on_the_map_and_what_to_do() {
     assert_eq!((never["verdict"].as_str(), reasons(&never)), (Some("never_heard"), vec![]));
     assert_eq!(geocast.ask("/api/explain/%00").await.0, 400);
 
-    // It survives a restart.
+    // It survives a restart: also who heard it, by what is stored.
     let (status, log) = geocast.stop().await;
     assert!(status.success(), "{log}");
     let geocast = Geocast::with(folder.path(), &settings).await;
+    let (_, told) = geocast.ask("/api/explain/!00000001").await;
+    assert_eq!(told["heard"].as_array().unwrap().len(), 1, "{told}");
+    let heard = &told["heard"][0];
+    let expected = json!([shown["heard"][0]["time"], "!6a7e0001", 3, "LongFast", null]);
+    let said = ["time", "gateway", "port", "channel", "topic"].map(|name| heard[name].clone());
+    assert_eq!(json!(said), expected);
+    assert_eq!(told["lastHeard"], shown["lastHeard"]);
     let (_, told) = geocast.ask("/api/explain/!00000008").await;
     assert_eq!(reasons(&told), ["no_key"]);
     let (_, told) = geocast.ask("/api/explain/!00000004").await;

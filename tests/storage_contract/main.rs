@@ -151,6 +151,7 @@ contract!(every database:
         who_is_kept_out_is_remembered_and_not_loaded,
         another_policy_is_applied_to_what_is_stored,
         a_policy_that_allows_everything_changes_nothing_stored,
+        who_heard_a_node_is_told_the_newest_first,
     }
     visits: {
         a_visit_says_who_was_where,

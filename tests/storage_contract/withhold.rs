@@ -43,6 +43,23 @@ async fn everything(store: &Arc<dyn Store>) -> String {
     format!("{positions:?}\n{telemetry:?}\n{messages:?}\n{links:?}\n{nodes:?}")
 }
 
+pub(crate) async fn who_heard_a_node_is_told_the_newest_first(house: &House) {
+    let store = house.open().await;
+    let copy = |id, gateway, seconds| report(1, id, gateway, after(seconds));
+    let mut reports = vec![copy(1, 7, 1), copy(1, 8, 2), copy(2, 7, 3), copy(3, 0, 4)];
+    reports.push(report(2, 1, 9, after(5)));
+    commit(&store, &reports).await;
+    let heard = store.heard(&NodeId::Radio(1), 3).await.unwrap();
+    let told: Vec<_> = heard.iter().map(|heard| (heard.gateway.clone(), heard.time)).collect();
+    let by = |gateway, seconds| (NodeId::Radio(gateway), after(seconds));
+    // Who is not told of is no gateway.
+    assert_eq!(told, [by(7, 3), by(8, 2), by(7, 1)]);
+    assert_eq!((heard[0].port, heard[0].channel.as_deref()), (3, Some("LongFast")));
+    assert_eq!(store.heard(&NodeId::Radio(1), 1).await.unwrap(), []);
+    assert_eq!(store.heard(&NodeId::Radio(3), 3).await.unwrap(), []);
+    store.close().await;
+}
+
 /// Node 3 hears node 2, by gateway 2.
 fn hearing(id: u64) -> Report {
     let mut heard = report(3, id, 2, after(id));

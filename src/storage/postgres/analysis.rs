@@ -3,10 +3,29 @@
 use sqlx::{PgConnection, postgres::PgRow};
 
 use super::connection::failed;
-use crate::storage::{
-    Hearing, StoreError, Total, Window,
-    sql::analysis::{self, PACKET_TOTALS, heard, reception_totals, signals},
+use crate::{
+    domain::NodeId,
+    storage::{
+        HeardPacket, Hearing, StoreError, Total, Window,
+        sql::{
+            analysis::{self, PACKET_TOTALS, heard, reception_totals, signals},
+            heard::{self, HIDDEN_GATEWAY, heard_of},
+        },
+    },
 };
+
+/// Who heard a node.
+pub(super) const HEARD_OF: &str = heard_of!(" AND r.received_at = p.received_at");
+
+pub(super) async fn heard_of(
+    connection: &mut PgConnection,
+    node: &NodeId,
+    most: u32,
+) -> Result<Vec<HeardPacket>, StoreError> {
+    let query = sqlx::query(HEARD_OF).bind(node.to_string()).bind(i64::from(most));
+    let rows = query.bind(HIDDEN_GATEWAY).fetch_all(connection).await.map_err(failed)?;
+    heard::heard(&rows)
+}
 
 pub(super) async fn hearing(
     connection: &mut PgConnection,

@@ -42,11 +42,11 @@ use self::{
     journal::Journal,
 };
 use super::{
-    AccessStore, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, PostgresLimits,
-    Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window,
+    AccessStore, HeardPacket, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery,
+    PostgresLimits, Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window,
     sql::history::{self, Question},
 };
-use crate::domain::{Continuation, Filed, Message, Position, Report, Timestamp};
+use crate::domain::{Continuation, Filed, Message, NodeId, Position, Report, Timestamp};
 
 /// The oldest version that is known to work.
 const OLDEST_VERSION: i32 = 130_000;
@@ -201,6 +201,12 @@ impl Store for PostgresStore {
         let mut connection = self.connection().await?;
         let page = self.server.within(within::visits(&mut connection, query)).await;
         give_back(connection, page).await
+    }
+
+    async fn heard(&self, node: &NodeId, most: u32) -> Result<Vec<HeardPacket>, StoreError> {
+        let mut connection = self.connection().await?;
+        let heard = self.server.within(analysis::heard_of(&mut connection, node, most)).await;
+        give_back(connection, heard).await
     }
 
     async fn hearing(&self, window: Window) -> Result<Hearing, StoreError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
 
-use super::{commit::KNOWN, database::Database, *};
+use super::{analysis::HEARD_OF, commit::KNOWN, database::Database, *};
 use crate::{
     domain::NodeId,
     storage::sql::visits::{END, VISITS, VISITS_ACROSS},
@@ -85,6 +85,21 @@ async fn no_question_about_a_history_reads_all_of_it() {
         assert_by_index(&plan(&mut connection, history::messages(&query)).await);
         assert_by_index(&plan(&mut connection, history::links(&query)).await);
     }
+}
+
+#[tokio::test]
+async fn who_heard_a_node_is_read_from_an_index() {
+    let database = Database::create();
+    let store = filled(&database).await;
+    let mut connection = store.connection().await.unwrap();
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {HEARD_OF}")))
+        .bind("!00000007")
+        .bind(20_i64)
+        .bind("!00000000")
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+    assert_by_index(&lines.join("\n"));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ pub(super) mod access;
 pub(super) mod analysis;
 pub(super) mod columns;
 pub(super) mod cursor;
+pub(super) mod heard;
 pub(super) mod history;
 pub(super) mod migrations;
 pub(super) mod nodes;

@@ -3,10 +3,26 @@
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
 use super::failed;
-use crate::storage::{
-    Hearing, StoreError, Total, Window,
-    sql::analysis::{self, PACKET_TOTALS, heard, reception_totals, signals},
+use crate::{
+    domain::NodeId,
+    storage::{
+        HeardPacket, Hearing, StoreError, Total, Window,
+        sql::{
+            analysis::{self, PACKET_TOTALS, heard, reception_totals, signals},
+            heard::{self, HIDDEN_GATEWAY, heard_of},
+        },
+    },
 };
+
+pub(super) async fn heard_of(
+    pool: &SqlitePool,
+    node: &NodeId,
+    most: u32,
+) -> Result<Vec<HeardPacket>, StoreError> {
+    let query = sqlx::query(heard_of!("")).bind(node.to_string()).bind(most);
+    let rows = query.bind(HIDDEN_GATEWAY).fetch_all(pool).await.map_err(failed)?;
+    heard::heard(&rows)
+}
 
 pub(super) async fn hearing(pool: &SqlitePool, window: Window) -> Result<Hearing, StoreError> {
     let heard = rows(pool, heard!(""), window, None).await?;

@@ -46,8 +46,8 @@ pub(super) use self::{
     withhold::{ask_to_forget, ask_to_let_in},
 };
 use super::{
-    AccessStore, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery, Sizes, Store,
-    StoreError, Swept, TelemetryRow, Total, Visit, Window,
+    AccessStore, HeardPacket, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery,
+    Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window,
     filing::{Absence, Absences},
     sql::{columns::Columns, history, migrations::Schema, nodes::NodeRow},
 };
@@ -263,6 +263,10 @@ impl Store for SqliteStore {
 
     async fn visits(&self, query: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
         within::visits(&self.readers, query).await
+    }
+
+    async fn heard(&self, node: &NodeId, most: u32) -> Result<Vec<HeardPacket>, StoreError> {
+        analysis::heard_of(&self.readers, node, most).await
     }
 
     async fn hearing(&self, window: Window) -> Result<Hearing, StoreError> {

@@ -16,8 +16,9 @@ use crate::{
     },
     http::{self, AccessSettings, Limits, PageSettings, Parts, law},
     storage::{
-        Erasure, Hearing, HistoryQuery, Keep, KeptOutRow, LinkRow, Loaded, Page, PlaceQuery,
-        Reapplied, Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window, Withhold,
+        Erasure, HeardPacket, Hearing, HistoryQuery, Keep, KeptOutRow, LinkRow, Loaded, Page,
+        PlaceQuery, Reapplied, Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window,
+        Withhold,
     },
 };
 
@@ -161,6 +162,10 @@ impl Store for NoStore {
     }
 
     async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
+        unimplemented!("nobody asks about then")
+    }
+
+    async fn heard(&self, _: &NodeId, _: u32) -> Result<Vec<HeardPacket>, StoreError> {
         unimplemented!("nobody asks about then")
     }
 
