@@ -16,7 +16,7 @@ export interface Explanation {
 	id: string;
 	verdict: string;
 	summary: string;
-	heard: { time: number; topic: string; gateway: string; port: number }[];
+	heard: { time: number; topic?: string; channel?: string; gateway: string; port: number }[];
 	refusals: { time: number; reason: string; message: string; topic?: string; gateway?: string }[];
 	advice: string[];
 }

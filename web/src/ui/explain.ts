@@ -58,8 +58,8 @@ function explained({ summary, advice, refusals, heard }: Explanation, now: numbe
 		parts.push(el('h3', {}, 'Lately refused or withheld'), el('ul', {}, ...lines));
 	}
 	if (heard.length) {
-		const lines = heard.map(({ time, port, topic, gateway }) =>
-			el('li', {}, `${ago(time, now)}: port ${port}`, by(gateway, topic)),
+		const lines = heard.map(({ time, port, topic, channel, gateway }) =>
+			el('li', {}, `${ago(time, now)}: port ${port}`, by(gateway, topic ?? channel)),
 		);
 		parts.push(el('h3', {}, 'Lately heard'), el('ul', {}, ...lines));
 	}
