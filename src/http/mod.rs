@@ -41,6 +41,7 @@ mod ogc;
 mod openapi;
 mod opening;
 mod origin;
+mod partial;
 mod patterns;
 mod polled;
 mod problems;

@@ -14,14 +14,15 @@ use super::{
     count::Count,
     error::ApiError,
     filter::bbox,
-    geojson::{self, Visit},
+    geojson::{self, Visit as VisitRecord},
     history::{DEFAULT_LIMIT, MAX_LIMIT},
     nodes::Format,
+    partial,
     patterns::{BBOX, CURSOR},
 };
 use crate::{
-    domain::{Bounds, Timestamp},
-    storage::PlaceQuery,
+    domain::{Bounds, Timestamp, View},
+    storage::{Page, PlaceQuery, Store, StoreError, Visit},
 };
 
 /// `from` is included, `to` is not; both in milliseconds since 1970.
@@ -48,7 +49,7 @@ pub(super) struct VisitsQuery {
 /// Who was where, the newest first.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct VisitsPage<'a> {
-    positions: Vec<Visit<'a>>,
+    positions: Vec<VisitRecord<'a>>,
     /// The cursor of the next page; null on the last. A page may be empty and still have one.
     next: Option<String>,
 }
@@ -68,13 +69,38 @@ pub(super) async fn visits(
         limit: Count::within(query.limit, DEFAULT_LIMIT, MAX_LIMIT),
         cursor: query.cursor,
     };
-    let mut page = state.store.visits(&question).await?;
-    page.records.retain(|visit| caller.sees_at(&visit.node, visit.position.place));
+    let page = match &caller.view {
+        Some(view) => seen(&*state.store, view, question).await?,
+        None => state.store.visits(&question).await?,
+    };
     Ok(match query.format {
         Format::Json => {
-            let positions = page.records.iter().map(Visit::from).collect();
+            let positions = page.records.iter().map(VisitRecord::from).collect();
             Json(VisitsPage { positions, next: page.next }).into_response()
         }
         Format::Geojson => geojson::visits(&page.records, page.next.as_deref()),
     })
+}
+
+/// What of it lies in a view.
+async fn seen(
+    store: &dyn Store,
+    view: &View,
+    mut question: PlaceQuery,
+) -> Result<Page<Visit>, StoreError> {
+    if let Some(area) = &view.bounds {
+        let common = area.intersection(&question.bounds.into());
+        match common.rectangles() {
+            [] => return Ok(Page { records: Vec::new(), next: None }),
+            [bounds] => question.bounds = *bounds,
+            _ => {}
+        }
+    }
+    let PlaceQuery { limit, cursor, .. } = question.clone();
+    let fetch = |limit, cursor| {
+        let question = PlaceQuery { limit, cursor, ..question.clone() };
+        async move { store.visits(&question).await }
+    };
+    partial::shown(limit, cursor, fetch, |visit| view.shows_at(&visit.node, visit.position.place))
+        .await
 }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    domain::{Filter, MessageTypes, Node, NodeId, Place, Role, Timestamp, View},
+    domain::{Filter, MessageTypes, Node, Role, Timestamp, View},
     storage::Hash,
 };
 
@@ -81,10 +81,5 @@ impl Caller {
     /// Whether they may see a node now.
     pub(in crate::http) fn sees(&self, node: &Node) -> bool {
         self.view.as_ref().is_none_or(|view| view.shows(node))
-    }
-
-    /// Whether they may see that a node was there.
-    pub(in crate::http) fn sees_at(&self, id: &NodeId, place: Place) -> bool {
-        self.view.as_ref().is_none_or(|view| view.shows_at(id, place))
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 
 use tokio::time::Instant;
 
-use super::{By, Caller, Denied, Rule};
+use super::{By, Caller, Denied, Rule, is_secure};
 use crate::{
     domain::Role,
     http::{
@@ -26,6 +26,9 @@ const REQUEST: HeaderName = HeaderName::from_static("x-geocast-request");
 
 /// What browsers say about where a request comes from.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// What caches may do with what not everybody may see, where the answer does not say it itself.
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// How others let themselves be told a token in a URL.
 const TOKEN_PARAMETERS: [&str; 9] = [
@@ -67,6 +70,11 @@ pub(super) async fn guard(
     if let Some(route) = route {
         // For whoever tells of the request when it is answered.
         response.extensions_mut().insert(route);
+    }
+    if rule != Rule::Open {
+        // Who asks next may be allowed to see less.
+        let headers = response.headers_mut();
+        headers.entry(header::CACHE_CONTROL).or_insert(PRIVATE);
     }
     if let Some(denied) = response.extensions().get::<Denied>() {
         state.metrics.denied(*denied);
@@ -143,6 +151,13 @@ fn check_page(caller: &Caller, client: &Client, parts: &Parts) -> Result<(), Den
         || headers.get_all(header::ORIGIN).iter().count() > 1
         || !own.allow(headers.get(header::ORIGIN), hosts)
     {
+        return Err(Denied::ForeignPage);
+    }
+    // Who stands between a browser and a page without TLS writes that page.
+    let is_in_clear = headers.get(header::ORIGIN).is_some_and(|origin| {
+        origin.as_bytes().get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"http:"))
+    });
+    if caller.by == By::Cookie && is_in_clear && is_secure(client, headers) {
         return Err(Denied::ForeignPage);
     }
     let is_safe = parts.method.is_safe();

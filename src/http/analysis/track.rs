@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::written::{csv, gpx};
 use crate::{
-    domain::{Place, Position, simplify},
+    domain::{NodeId, Place, Position, View, simplify},
     http::{
         AppState,
         access::Caller,
@@ -20,9 +20,11 @@ use crate::{
         geojson,
         history::PageQuery,
         nodes::{check_share, parse_id},
+        partial,
         patterns::CURSOR,
         records::PositionRecord,
     },
+    storage::{HistoryQuery, Page, Store, StoreError},
 };
 
 /// How a track is written.
@@ -84,8 +86,10 @@ pub(in crate::http) async fn track(
     let node = parse_id(&id)?;
     let page = PageQuery { node: None, from, to, limit, cursor }.of(Some(node.clone()))?;
     check_share(&state, &caller, &node).await?;
-    let mut page = state.store.positions(&page).await?;
-    page.records.retain(|position| caller.sees_at(&node, position.place));
+    let mut page = match &caller.view {
+        Some(view) => seen(&*state.store, view, &node, page).await?,
+        None => state.store.positions(&page).await?,
+    };
     if let Some(tolerance_m) = simplify {
         page.records = simplified(&page.records, tolerance_m);
     }
@@ -106,6 +110,21 @@ pub(in crate::http) async fn track(
             (kind, further.map(|link| [link]), csv(positions)).into_response()
         }
     })
+}
+
+/// What of it lies in a view.
+async fn seen(
+    store: &dyn Store,
+    view: &View,
+    node: &NodeId,
+    question: HistoryQuery,
+) -> Result<Page<Position>, StoreError> {
+    let HistoryQuery { limit, cursor, .. } = question.clone();
+    let fetch = |limit, cursor| {
+        let question = HistoryQuery { limit, cursor, ..question.clone() };
+        async move { store.positions(&question).await }
+    };
+    partial::shown(limit, cursor, fetch, |position| view.shows_at(node, position.place)).await
 }
 
 /// The positions that a line within so many metres of all of them needs.

@@ -1,5 +1,6 @@
 //! Who may see and do what.
 
+mod attacks;
 mod audit;
 mod headers;
 mod roles;

@@ -45,7 +45,7 @@ async fn where_the_map_is_not_public_nobody_sees_anything_of_it_without_signing_
 }
 
 /// Each route in the table of routes: path, rule and method.
-fn routes() -> Vec<(String, String, Method)> {
+pub(super) fn routes() -> Vec<(String, String, Method)> {
     let source = include_str!("../../../src/http/mod.rs");
     let table = source.split_once("fn router(").unwrap().1;
     let routes = table.split(".route(").skip(1).map(|route| {

@@ -166,6 +166,36 @@ async fn a_token_that_the_provider_signed_is_believed_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_brings_no_key_of_its_own_and_is_no_longer_than_a_token_is() {
+    let folder = TempDir::new().unwrap();
+    let (provider, forger) = (Provider::new(), Provider::new());
+    let file = folder.path().join("keys.json");
+    fs::write(&file, provider.keys().to_string()).unwrap();
+    let geocast = geocast(folder.path(), file.to_str().unwrap()).await;
+    let sign_in = async |token: String| {
+        post(&geocast, "/api/login", &[AFAR], json!({ "token": token })).await.status
+    };
+    let plain = json!({ "alg": "EdDSA", "kid": "d" });
+    let mut brought = plain.clone();
+    brought["jwk"] = forger.keys()["keys"][2].clone();
+    brought["jku"] = json!("http://127.0.0.1:1/keys");
+    for (header, by) in [
+        (plain.clone(), "EdDSA"),
+        (json!({ "alg": "ES256", "kid": "e" }), "ES256"),
+        (json!({ "alg": "EdDSA" }), "EdDSA"),
+        (brought, "EdDSA"),
+    ] {
+        let token = forger.sign(&header, &claims("admin"), by);
+        assert_eq!(sign_in(token).await, 401, "{header}");
+    }
+    let mut long = claims("admin");
+    long["padding"] = json!("x".repeat(10_000));
+    assert_eq!(sign_in(provider.sign(&plain, &long, "EdDSA")).await, 200);
+    long["padding"] = json!("x".repeat(20_000));
+    assert_eq!(sign_in(provider.sign(&plain, &long, "EdDSA")).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_token_claims_decides_who_it_lets_in() {
     let folder = TempDir::new().unwrap();
     let provider = Provider::new();
