@@ -15,7 +15,7 @@ use geocast::{
     maintenance, telemetry,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::error;
+use tracing::{debug, error};
 
 /// Every packet makes a few dozen small allocations: see docs/decisions/0019-allocator.md.
 #[global_allocator]
@@ -39,10 +39,24 @@ fn main() -> ExitCode {
 async fn run(config: config::Cli) -> anyhow::Result<()> {
     let telemetry =
         telemetry::start(&config.log, config.log_format, config.otlp_endpoint(), clock())?;
+    take_small_pages();
     let done = obey(config.command, telemetry.spans.clone()).await;
     telemetry.finish().await;
     done
 }
+
+/// Has the kernel hand out memory by the page and not by the huge page, of which the allocator would
+/// take two megabytes for a few bytes: see docs/decisions/0019-allocator.md.
+#[cfg(target_os = "linux")]
+fn take_small_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        debug!("memory may come in huge pages, and more of it be taken than is used: {error}");
+    }
+}
+
+/// Only Linux hands out huge pages unasked.
+#[cfg(not(target_os = "linux"))]
+fn take_small_pages() {}
 
 async fn obey(command: Command, spans: Option<telemetry::Counters>) -> anyhow::Result<()> {
     let stop = asked_to_stop()?;

@@ -194,3 +194,11 @@ async fn while_the_database_takes_nothing_the_embedded_broker_acknowledges_nothi
     assert_eq!(stored, in_order(1..1012));
     drop(flooding);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_taken_by_the_page_and_not_by_the_huge_page() {
+    let folder = TempDir::new().unwrap();
+    let geocast = Geocast::with(folder.path(), &[]).await;
+    let huge = geocast.status("THP_enabled:");
+    assert!(matches!(huge.as_deref(), None | Some("0")), "huge pages: {huge:?}");
+}

@@ -215,9 +215,14 @@ impl Geocast {
 
     /// The memory that it holds, in KiB; none where the system does not say.
     pub(crate) fn resident_kib(&self) -> Option<u64> {
+        self.status("VmRSS:")?.strip_suffix(" kB")?.parse().ok()
+    }
+
+    /// What Linux says of the process, by the name of the line.
+    pub(crate) fn status(&self, name: &str) -> Option<String> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().strip_suffix(" kB")?.parse().ok()
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().to_owned())
     }
 
     /// SIGTERM, and the exit status.
