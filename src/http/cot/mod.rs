@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
     sync::Semaphore,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 use tracing::{debug, error, info, warn};
 
@@ -93,24 +93,11 @@ async fn tell(io: TcpStream, peer: SocketAddr, live: &LiveMap, clock: &Clock) {
         Ok(())
     };
     let told = async {
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut whole = interval(EVERYTHING_EVERY);
-        whole.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut cursor = None;
-        loop {
-            select! {
-                _ = whole.tick() => cursor = None,
-                _ = ticks.tick() => {}
-            }
-            let Some((revision, picture)) = changes(live, cursor.take()).await else {
-                return Ok(());
-            };
-            if let Some(picture) = picture {
-                write(&mut writing, &picture, clock).await?;
-            }
-            cursor = Some(revision);
+        let mut rounds = Rounds::new(live, EVERYTHING_EVERY);
+        while let Some(picture) = rounds.next().await {
+            write(&mut writing, &picture, clock).await?;
         }
+        Ok(())
     };
     let ended: io::Result<()> = select! {
         ended = heard => ended,
@@ -119,6 +106,41 @@ async fn tell(io: TcpStream, peer: SocketAddr, live: &LiveMap, clock: &Clock) {
     match ended {
         Ok(()) => info!("a TAK client went: {peer}"),
         Err(error) => debug!("the connection of a TAK client broke: {peer}: {error}"),
+    }
+}
+
+/// What there is to tell, time after time.
+struct Rounds<'a> {
+    live: &'a LiveMap,
+    ticks: Interval,
+    /// When everything is told, and not what has changed.
+    whole: Interval,
+    cursor: Option<Cursor>,
+}
+
+impl<'a> Rounds<'a> {
+    fn new(live: &'a LiveMap, everything_every: Duration) -> Self {
+        let [ticks, whole] = [EVERY, everything_every].map(|period| {
+            let mut interval = interval(period);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        });
+        Self { live, ticks, whole, cursor: None }
+    }
+
+    /// The next picture that shows anything new; none when the server stops.
+    async fn next(&mut self) -> Option<Box<Picture>> {
+        loop {
+            select! {
+                _ = self.whole.tick() => self.cursor = None,
+                _ = self.ticks.tick() => {}
+            }
+            let (cursor, picture) = changes(self.live, self.cursor.take()).await?;
+            self.cursor = Some(cursor);
+            if picture.is_some() {
+                return picture;
+            }
+        }
     }
 }
 

@@ -8,13 +8,10 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{
-    net::UdpSocket,
-    time::{MissedTickBehavior, interval, sleep},
-};
+use tokio::{net::UdpSocket, time::sleep};
 use tracing::{info, warn};
 
-use super::{EVERY, NODES_PER_WRITE, STALE_AFTER, changes, event};
+use super::{NODES_PER_WRITE, Rounds, STALE_AFTER, event};
 use crate::{
     broadcast::{LiveMap, Picture},
     domain::Clock,
@@ -51,21 +48,9 @@ impl CotGroup {
     /// Tells the group what is on the map, until `stop`.
     pub async fn tell(mut self, live: LiveMap, clock: Clock, stop: impl Future<Output = ()>) {
         let told = async {
-            let mut ticks = interval(EVERY);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut whole = interval(EVERYTHING_EVERY);
-            whole.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut cursor = None;
-            loop {
-                select! {
-                    _ = whole.tick() => cursor = None,
-                    _ = ticks.tick() => {}
-                }
-                let Some((revision, picture)) = changes(&live, cursor.take()).await else { return };
-                if let Some(picture) = picture {
-                    self.send_all(&picture, &clock).await;
-                }
-                cursor = Some(revision);
+            let mut rounds = Rounds::new(&live, EVERYTHING_EVERY);
+            while let Some(picture) = rounds.next().await {
+                self.send_all(&picture, &clock).await;
             }
         };
         select! {

@@ -2,7 +2,12 @@
 
 use sqlx::PgConnection;
 
-use super::{connection::failed, insert::insert, read::node_as_json, withhold::note_out};
+use super::{
+    connection::failed,
+    insert::insert,
+    read::node_as_json,
+    withhold::{note_out, some_goes},
+};
 use crate::{
     domain::policy::{KeptOut, Left, Policy, RowVerdict, StateVerdict},
     storage::{
@@ -11,7 +16,7 @@ use crate::{
             columns::Columns,
             nodes::{self, NodeRow, node_columns},
             reapply::{self as said, position_columns},
-            withhold::{OWN, STATE_GOES},
+            withhold::{BESIDE_POSITIONS, OWN, STATE_GOES},
         },
     },
 };
@@ -74,7 +79,7 @@ async fn states(
             StateVerdict::Stays => {}
             StateVerdict::Becomes(node) => changed.push(NodeRow(*node)),
             // The state goes last: so that what is left of the node is found again.
-            StateVerdict::Goes if own_goes(connection, &id, rows).await? => {
+            StateVerdict::Goes if some_goes(connection, &OWN, (&id, i64::MIN), rows).await? => {
                 next = Reapplied::Nodes(before);
                 break;
             }
@@ -94,17 +99,6 @@ async fn states(
 async fn state_goes(connection: &mut PgConnection, id: &str) -> Result<(), StoreError> {
     let gone = sqlx::query(STATE_GOES).bind(id).execute(connection).await;
     gone.map(drop).map_err(failed)
-}
-
-/// Removes some of what a node said; says whether there was any.
-async fn own_goes(connection: &mut PgConnection, id: &str, rows: i64) -> Result<bool, StoreError> {
-    let mut any = false;
-    for (_, sql) in OWN {
-        let gone = sqlx::query(sql).bind(id).bind(rows).execute(&mut *connection).await;
-        let gone = gone.map_err(failed)?.rows_affected();
-        any |= gone > 0;
-    }
-    Ok(any)
 }
 
 async fn packets(
@@ -266,11 +260,7 @@ async fn outside(
     let Some(node) = node.filter(|_| policy.has_regions()) else { return Ok(None) };
     let inside = sqlx::query_scalar::<_, Option<i64>>(said::LAST_INSIDE).bind(&node);
     let inside = inside.fetch_one(&mut *connection).await.map_err(failed)?;
-    let mut any = false;
-    for (_, sql) in said::SAID_AFTER {
-        let gone = sqlx::query(sql).bind(&node).bind(inside.unwrap_or(i64::MIN)).bind(rows);
-        let gone = gone.execute(&mut *connection).await.map_err(failed)?.rows_affected();
-        any |= gone > 0;
-    }
+    let since = inside.map_or(i64::MIN, |last| last.saturating_add(1));
+    let any = some_goes(connection, &BESIDE_POSITIONS, (&node, since), rows).await?;
     Ok(Some(Reapplied::Outside(if any { after } else { node })))
 }

@@ -176,6 +176,21 @@ pub(super) async fn note_out(
     sqlx::query(said::CHANGED).execute(connection).await.map(drop).map_err(failed)
 }
 
+/// Removes some of what a node said since a time; says whether there was any.
+pub(super) async fn some_goes(
+    connection: &mut PgConnection,
+    removals: &[said::Removal],
+    (node, since): (&str, i64),
+    rows: i64,
+) -> Result<bool, StoreError> {
+    let mut any = false;
+    for (_, sql) in removals {
+        let gone = sqlx::query(*sql).bind(node).bind(since).bind(rows);
+        any |= gone.execute(&mut *connection).await.map_err(failed)?.rows_affected() > 0;
+    }
+    Ok(any)
+}
+
 async fn own(
     connection: &mut PgConnection,
     node: &NodeId,
@@ -184,17 +199,14 @@ async fn own(
     const FIRST: &str = "SELECT coalesce(min(received_at), 0) FROM packets";
     let id = node.to_string();
     let mut transaction = begin(connection).await?;
-    let mut removed = 0;
-    for (_, sql) in said::OWN {
-        let gone = sqlx::query(sql).bind(&id).bind(i64::from(rows)).execute(&mut *transaction);
-        removed += gone.await.map_err(failed)?.rows_affected();
-    }
+    let rows = i64::from(rows);
+    let mut any = some_goes(&mut transaction, &said::OWN, (&id, i64::MIN), rows).await?;
     for sql in [said::STATE_GOES, said::QUARANTINED, said::NOTES_GO] {
         let gone = sqlx::query(sql).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
-        removed += gone.rows_affected();
+        any |= gone.rows_affected() > 0;
     }
     transaction.commit().await.map_err(failed)?;
-    if removed > 0 {
+    if any {
         return Ok(Some(Erasure::Own));
     }
     let first = sqlx::query_scalar(FIRST).fetch_one(connection).await.map_err(failed)?;

@@ -57,48 +57,6 @@ pub(in crate::storage) const NEXT_OUTSIDE: &str = "\
 /// When a node was heard inside the region for the last time.
 pub(in crate::storage) const LAST_INSIDE: &str = "SELECT max(heard) FROM positions WHERE node = $1";
 
-/// The newest rows of a node, of those later than a time. Parameters: node, time, rows.
-macro_rules! newest {
-    ($table:literal, $node:literal, $time:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE ",
-            $node,
-            " = $1 AND ",
-            $time,
-            " >= (SELECT min(",
-            $time,
-            ") FROM (SELECT ",
-            $time,
-            " FROM ",
-            $table,
-            " WHERE ",
-            $node,
-            " = $1 AND ",
-            $time,
-            " > $2 ORDER BY ",
-            $time,
-            " DESC LIMIT $3) AS newest)"
-        )
-    };
-}
-
-/// What a node said after a time. The first word is the table.
-pub(in crate::storage) const SAID_AFTER: [(&str, &str); 5] = [
-    ("telemetry", newest!("telemetry", "node", "time")),
-    ("messages", newest!("messages", "sender", "time")),
-    ("links", newest!("links", "to_node", "time")),
-    (
-        "receptions",
-        "DELETE FROM receptions WHERE packet IN (SELECT id FROM packets WHERE sender = $1 \
-            AND received_at >= (SELECT min(received_at) FROM (SELECT received_at FROM packets \
-                WHERE sender = $1 AND received_at > $2 \
-                ORDER BY received_at DESC LIMIT $3) AS newest))",
-    ),
-    ("packets", newest!("packets", "sender", "received_at")),
-];
-
 /// What is known of a packet by its row: sender, port, channel, agreement, source.
 pub(in crate::storage) struct PacketRow {
     node: NodeId,

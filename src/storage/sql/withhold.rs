@@ -25,7 +25,7 @@ pub(in crate::storage) const APPLIED: &str = "SELECT fingerprint FROM policy";
 pub(in crate::storage) const SET_APPLIED: &str = "UPDATE policy SET fingerprint = $1";
 pub(in crate::storage) const STATE_GOES: &str = "DELETE FROM nodes WHERE id = $1";
 
-/// The oldest rows of a node. Parameters: node, rows.
+/// The oldest rows of a node, of those since a time. Parameters: node, time, rows.
 macro_rules! oldest {
     ($table:literal, $node:literal, $time:literal) => {
         concat!(
@@ -35,6 +35,8 @@ macro_rules! oldest {
             $node,
             " = $1 AND ",
             $time,
+            " >= $2 AND ",
+            $time,
             " <= (SELECT max(",
             $time,
             ") FROM (SELECT ",
@@ -43,28 +45,44 @@ macro_rules! oldest {
             $table,
             " WHERE ",
             $node,
-            " = $1 ORDER BY ",
+            " = $1 AND ",
             $time,
-            " LIMIT $2) AS oldest)"
+            " >= $2 ORDER BY ",
+            $time,
+            " LIMIT $3) AS oldest)"
         )
     };
 }
 
-/// What a node said, and the copies of it before the packets. The first word is the table.
-pub(in crate::storage) const OWN: [(&str, &str); 7] = [
+/// What removes rows, by the table that they are in.
+pub(in crate::storage) type Removal = (&'static str, &'static str);
+
+const TELEMETRY: Removal = ("telemetry", oldest!("telemetry", "node", "time"));
+const MESSAGES: Removal = ("messages", oldest!("messages", "sender", "time"));
+const LINKS_HEARD: Removal = ("links", oldest!("links", "to_node", "time"));
+const RECEPTIONS: Removal = (
+    "receptions",
+    "DELETE FROM receptions WHERE packet IN (SELECT id FROM packets WHERE sender = $1 \
+        AND received_at >= $2 AND received_at <= (SELECT max(received_at) FROM \
+            (SELECT received_at FROM packets WHERE sender = $1 AND received_at >= $2 \
+                ORDER BY received_at LIMIT $3) AS oldest))",
+);
+const PACKETS: Removal = ("packets", oldest!("packets", "sender", "received_at"));
+
+/// What a node said, and the copies of it before the packets.
+pub(in crate::storage) const OWN: [Removal; 7] = [
     ("positions", oldest!("positions", "node", "time")),
-    ("telemetry", oldest!("telemetry", "node", "time")),
-    ("messages", oldest!("messages", "sender", "time")),
+    TELEMETRY,
+    MESSAGES,
     ("links", oldest!("links", "from_node", "time")),
-    ("links", oldest!("links", "to_node", "time")),
-    (
-        "receptions",
-        "DELETE FROM receptions WHERE packet IN (SELECT id FROM packets WHERE sender = $1 \
-            AND received_at <= (SELECT max(received_at) FROM (SELECT received_at FROM packets \
-                WHERE sender = $1 ORDER BY received_at LIMIT $2) AS oldest))",
-    ),
-    ("packets", oldest!("packets", "sender", "received_at")),
+    LINKS_HEARD,
+    RECEPTIONS,
+    PACKETS,
 ];
+
+/// The same without positions, which have a place of their own to be judged by.
+pub(in crate::storage) const BESIDE_POSITIONS: [Removal; 5] =
+    [TELEMETRY, MESSAGES, LINKS_HEARD, RECEPTIONS, PACKETS];
 
 /// Copies set aside, by sender or by gateway. Parameter: node.
 pub(in crate::storage) const QUARANTINED: &str =

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteRow};
 use super::{
     failed,
     insert::insert,
-    withhold::{note_out, remove},
+    withhold::{note_out, remove, some_goes},
 };
 use crate::{
     domain::policy::{KeptOut, Left, Policy, RowVerdict, StateVerdict},
@@ -15,7 +15,7 @@ use crate::{
             columns::Columns,
             nodes::{self, NodeRow, node_columns},
             reapply::{self as said, position_columns},
-            withhold::{OWN, STATE_GOES},
+            withhold::{BESIDE_POSITIONS, OWN, STATE_GOES},
         },
     },
 };
@@ -78,7 +78,7 @@ async fn states(
             StateVerdict::Stays => {}
             StateVerdict::Becomes(node) => changed.push(NodeRow(*node)),
             // The state goes last: so that what is left of the node is found again.
-            StateVerdict::Goes if own_goes(connection, &id, rows).await? => {
+            StateVerdict::Goes if some_goes(connection, &OWN, (&id, i64::MIN), rows).await? => {
                 next = Reapplied::Nodes(before);
                 break;
             }
@@ -98,22 +98,6 @@ async fn states(
 async fn state_goes(connection: &mut SqliteConnection, id: &str) -> Result<(), StoreError> {
     let gone = sqlx::query(STATE_GOES).bind(id).execute(connection).await;
     gone.map(drop).map_err(failed)
-}
-
-/// Removes some of what a node said; says whether there was any.
-async fn own_goes(
-    connection: &mut SqliteConnection,
-    id: &str,
-    rows: u32,
-) -> Result<bool, StoreError> {
-    let mut any = false;
-    for (table, sql) in OWN {
-        let gone = sqlx::query(sql).bind(id).bind(rows).execute(&mut *connection).await;
-        let gone = gone.map_err(failed)?.rows_affected();
-        remove(connection, table, gone).await.map_err(failed)?;
-        any |= gone > 0;
-    }
-    Ok(any)
 }
 
 async fn packets(
@@ -275,12 +259,7 @@ async fn outside(
     let Some(node) = node.filter(|_| policy.has_regions()) else { return Ok(None) };
     let inside = sqlx::query_scalar::<_, Option<i64>>(said::LAST_INSIDE).bind(&node);
     let inside = inside.fetch_one(&mut *connection).await.map_err(failed)?;
-    let mut any = false;
-    for (table, sql) in said::SAID_AFTER {
-        let gone = sqlx::query(sql).bind(&node).bind(inside.unwrap_or(i64::MIN)).bind(rows);
-        let gone = gone.execute(&mut *connection).await.map_err(failed)?.rows_affected();
-        remove(connection, table, gone).await.map_err(failed)?;
-        any |= gone > 0;
-    }
+    let since = inside.map_or(i64::MIN, |last| last.saturating_add(1));
+    let any = some_goes(connection, &BESIDE_POSITIONS, (&node, since), rows).await?;
     Ok(Some(Reapplied::Outside(if any { after } else { node })))
 }

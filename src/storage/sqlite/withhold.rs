@@ -246,6 +246,23 @@ pub(super) async fn remove(
         .map(drop)
 }
 
+/// Removes some of what a node said since a time; says whether there was any.
+pub(super) async fn some_goes(
+    connection: &mut SqliteConnection,
+    removals: &[said::Removal],
+    (node, since): (&str, i64),
+    rows: u32,
+) -> Result<bool, StoreError> {
+    let mut any = false;
+    for (table, sql) in removals {
+        let gone = sqlx::query(*sql).bind(node).bind(since).bind(rows);
+        let gone = gone.execute(&mut *connection).await.map_err(failed)?.rows_affected();
+        remove(connection, table, gone).await.map_err(failed)?;
+        any |= gone > 0;
+    }
+    Ok(any)
+}
+
 async fn own(
     connection: &mut SqliteConnection,
     node: &NodeId,
@@ -253,20 +270,14 @@ async fn own(
 ) -> Result<Option<Erasure>, StoreError> {
     let id = node.to_string();
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let mut removed = 0;
-    for (table, sql) in said::OWN {
-        let gone = sqlx::query(sql).bind(&id).bind(rows).execute(&mut *transaction).await;
-        let gone = gone.map_err(failed)?.rows_affected();
-        remove(&mut transaction, table, gone).await.map_err(failed)?;
-        removed += gone;
-    }
+    let any = some_goes(&mut transaction, &said::OWN, (&id, i64::MIN), rows).await?;
     for sql in [said::STATE_GOES, said::NOTES_GO] {
         sqlx::query(sql).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
     }
     let aside = sqlx::query(said::QUARANTINED).bind(&id).execute(&mut *transaction).await;
-    removed += aside.map_err(failed)?.rows_affected();
+    let any = any | (aside.map_err(failed)?.rows_affected() > 0);
     transaction.commit().await.map_err(failed)?;
-    Ok(Some(if removed > 0 { Erasure::Own } else { Erasure::Mentions(0) }))
+    Ok(Some(if any { Erasure::Own } else { Erasure::Mentions(0) }))
 }
 
 /// Others' packets that went by the node, or to it, and others that hear it.
