@@ -1,10 +1,9 @@
 //! Histories: what nodes measured, what was said, who heard whom. Newest first, a page at a time,
-//! answered from the database.
+//! answered from the database as the client takes it.
 
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,9 +12,11 @@ use super::{
     AppState,
     count::Count,
     error::ApiError,
+    listed::{Listed, PageOf},
     nodes::parse_id,
     patterns::CURSOR,
-    records::{Id, MessageRecord, TelemetryRecord},
+    records::Id,
+    streamed::{self, Read, Rows},
 };
 use crate::{
     domain::{NodeId, Timestamp},
@@ -42,30 +43,6 @@ pub(super) struct PageQuery {
     pub(super) cursor: Option<String>,
 }
 
-/// What a node measured, the newest first.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct TelemetryPage<'a> {
-    telemetry: Vec<TelemetryRecord<'a>>,
-    /// The cursor of the next page; null on the last.
-    next: Option<String>,
-}
-
-/// What was said, the newest first.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct MessagesPage<'a> {
-    messages: Vec<MessageRecord<'a>>,
-    /// The cursor of the next page; null on the last.
-    next: Option<String>,
-}
-
-/// Who heard whom, the newest first.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct LinksPage<'a> {
-    links: Vec<ObservationRecord<'a>>,
-    /// The cursor of the next page; null on the last.
-    next: Option<String>,
-}
-
 type PageParams = Result<Query<PageQuery>, QueryRejection>;
 
 impl PageQuery {
@@ -82,25 +59,21 @@ impl PageQuery {
     }
 }
 
-/// What a node measured, packet by packet.
-pub(super) async fn telemetry(
-    state: &AppState,
-    query: &HistoryQuery,
-) -> Result<Response, ApiError> {
-    let page = state.store.telemetry(query).await?;
-    let rows = page.records.into_iter();
-    let telemetry = rows.map(|row| TelemetryRecord::row(row.time, row.values)).collect();
-    Ok(Json(TelemetryPage { telemetry, next: page.next }).into_response())
-}
-
 /// `GET /api/messages?node=&from=&to=&limit=&cursor=`
 pub(super) async fn messages(
     State(state): State<AppState>,
     query: PageParams,
 ) -> Result<Response, ApiError> {
-    let page = state.store.messages(&query?.0.of(None)?).await?;
-    let messages = page.records.iter().map(MessageRecord::from).collect();
-    Ok(Json(MessagesPage { messages, next: page.next }).into_response())
+    list(&state, query?.0.of(None)?, |store, query| store.messages(query)).await
+}
+
+/// A page of a history, row by row.
+pub(super) async fn list<T: Listed>(
+    state: &AppState,
+    query: HistoryQuery,
+    read: Read<T>,
+) -> Result<Response, ApiError> {
+    Ok(streamed::answer(Rows::of(&state.store, query, read), PageOf::new()).await?)
 }
 
 /// One node heard by another.
@@ -112,13 +85,6 @@ pub(super) struct ObservationRecord<'a> {
     snr: Option<f32>,
     time: i64,
     source: &'static str,
-}
-
-/// Who heard whom, each time that it became known.
-pub(super) async fn links(state: &AppState, query: &HistoryQuery) -> Result<Response, ApiError> {
-    let page = state.store.links(query).await?;
-    let links = page.records.iter().map(ObservationRecord::from).collect();
-    Ok(Json(LinksPage { links, next: page.next }).into_response())
 }
 
 impl<'a> From<&'a LinkRow> for ObservationRecord<'a> {

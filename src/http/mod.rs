@@ -35,6 +35,7 @@ mod lane;
 #[cfg(test)]
 mod law;
 mod limits;
+mod listed;
 mod metrics;
 mod nodes;
 mod ogc;
@@ -56,6 +57,7 @@ mod scrape;
 mod session;
 mod socket;
 mod stats;
+mod streamed;
 mod tiles;
 mod tls;
 mod visits;

@@ -1,12 +1,14 @@
 //! `/api/positions`: who was where, whichever node it was, answered from the database.
 
+use std::sync::Arc;
+
 use axum::{
-    Extension, Json,
+    Extension,
     extract::{Query, State, rejection::QueryRejection},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     AppState,
@@ -14,11 +16,13 @@ use super::{
     count::Count,
     error::ApiError,
     filter::bbox,
-    geojson::{self, Visit as VisitRecord},
+    geojson,
     history::{DEFAULT_LIMIT, MAX_LIMIT},
+    listed::PageOf,
     nodes::Format,
     partial,
     patterns::{BBOX, CURSOR},
+    streamed::{Rows, answer},
 };
 use crate::{
     domain::{Bounds, Timestamp, View},
@@ -46,13 +50,9 @@ pub(super) struct VisitsQuery {
     format: Format,
 }
 
-/// Who was where, the newest first.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct VisitsPage<'a> {
-    positions: Vec<VisitRecord<'a>>,
-    /// The cursor of the next page; null on the last. A page may be empty and still have one.
-    next: Option<String>,
-}
+/// Rows that are read at a time. Each time the database looks how far it may look, which costs it
+/// as much for one row as for thousands.
+const AT_ONCE: u32 = 2_500;
 
 /// `GET /api/positions?bbox=&from=&to=&limit=&cursor=&format=`
 pub(super) async fn visits(
@@ -69,16 +69,26 @@ pub(super) async fn visits(
         limit: Count::within(query.limit, DEFAULT_LIMIT, MAX_LIMIT),
         cursor: query.cursor,
     };
-    let page = match &caller.view {
-        Some(view) => seen(&*state.store, view, question).await?,
-        None => state.store.visits(&question).await?,
+    let rows = match &caller.view {
+        Some(view) => {
+            let page = seen(&*state.store, view, question).await?;
+            Rows::held(page.records, page.next)
+        }
+        None => all(&state.store, question),
     };
     Ok(match query.format {
-        Format::Json => {
-            let positions = page.records.iter().map(VisitRecord::from).collect();
-            Json(VisitsPage { positions, next: page.next }).into_response()
-        }
-        Format::Geojson => geojson::visits(&page.records, page.next.as_deref()),
+        Format::Json => answer(rows, PageOf::new()).await?,
+        Format::Geojson => answer(rows, geojson::Places).await?,
+    })
+}
+
+fn all(store: &Arc<dyn Store>, question: PlaceQuery) -> Rows<Visit> {
+    let store = Arc::clone(store);
+    let PlaceQuery { limit, cursor, .. } = question.clone();
+    Rows::asked(limit, cursor, AT_ONCE, move |limit, cursor| {
+        let store = Arc::clone(&store);
+        let question = PlaceQuery { limit, cursor, ..question.clone() };
+        async move { store.visits(&question).await }
     })
 }
 

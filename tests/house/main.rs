@@ -42,6 +42,7 @@ mod retention;
 mod slow;
 mod stats;
 mod storm;
+mod streamed;
 mod tiles;
 mod traces;
 mod upkeep;

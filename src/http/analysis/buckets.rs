@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, hash::Hash};
 
-use futures_util::future::BoxFuture;
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,8 +9,8 @@ use serde::Serialize;
 use super::params::{before, begins, cursor};
 use crate::{
     domain::Timestamp,
-    http::error::ApiError,
-    storage::{HistoryQuery, Page, Spread, Store, StoreError},
+    http::{error::ApiError, streamed::Read},
+    storage::{HistoryQuery, Spread, Store},
 };
 
 /// Records read for one answer, after which the bucket at hand is the last.
@@ -44,10 +43,6 @@ pub(super) struct Wanted {
     /// How many.
     pub(super) limit: usize,
 }
-
-/// How a page of a history is read.
-pub(super) type Read<T> =
-    for<'a> fn(&'a dyn Store, &'a HistoryQuery) -> BoxFuture<'a, Result<Page<T>, StoreError>>;
 
 /// The `next` of an answer, as the time before which the next one looks.
 fn resume(history: &mut HistoryQuery) -> Result<(), ApiError> {

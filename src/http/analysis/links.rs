@@ -18,7 +18,7 @@ use crate::{
         AppState,
         count::Count,
         error::ApiError,
-        history::{self, PageQuery},
+        history::{PageQuery, list},
         patterns::{BUCKET, CURSOR},
         records::Id,
     },
@@ -78,7 +78,9 @@ pub(in crate::http) async fn links(
 ) -> Result<Response, ApiError> {
     let Query(LinksQuery { node, from, to, limit, cursor, bucket }) = query?;
     let history = PageQuery { node, from, to, limit, cursor }.of(None)?;
-    let Some(bucket) = bucket else { return history::links(&state, &history).await };
+    let Some(bucket) = bucket else {
+        return list(&state, history, |store, query| store.links(query)).await;
+    };
     let bucket_ms = bucket_ms(&bucket)?;
     let limit = history.limit as usize;
     let wanted = Wanted { history, bucket_ms, limit };

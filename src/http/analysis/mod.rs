@@ -13,4 +13,4 @@ pub(super) use gateways::{GatewaysPage, GatewaysQuery, gateways};
 pub(super) use links::{LinksPage, LinksQuery, links};
 pub(super) use series::{SeriesPage, SeriesQuery, telemetry};
 pub(super) use totals::{TotalsPage, TotalsQuery, totals};
-pub(super) use track::{PositionsPage, TrackQuery, track};
+pub(super) use track::{TrackQuery, track};

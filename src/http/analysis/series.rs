@@ -19,7 +19,7 @@ use crate::http::{
     access::Caller,
     count::Count,
     error::ApiError,
-    history::{self, PageQuery},
+    history::{PageQuery, list},
     nodes::{check_share, parse_id},
     patterns::{BUCKET, CURSOR},
 };
@@ -72,7 +72,9 @@ pub(in crate::http) async fn telemetry(
     let node = parse_id(&id)?;
     check_share(&state, &caller, &node).await?;
     let history = PageQuery { node: None, from, to, limit, cursor }.of(Some(node))?;
-    let Some(bucket) = bucket else { return history::telemetry(&state, &history).await };
+    let Some(bucket) = bucket else {
+        return list(&state, history, |store, query| store.telemetry(query)).await;
+    };
     let bucket_ms = bucket_ms(&bucket)?;
     let named: Option<Vec<_>> = metric.as_deref().map(|names| names.split(',').collect());
     let is_wanted = |name: &str| named.as_ref().is_none_or(|named| named.contains(&name));

@@ -1,15 +1,15 @@
 //! `/api/nodes/{id}/positions`: where a node has been, in the form that the asker reads.
 
 use axum::{
-    Extension, Json,
+    Extension,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{Uri, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::written::{csv, gpx};
+use super::written::{Csv, Gpx};
 use crate::{
     domain::{NodeId, Place, Position, View, simplify},
     http::{
@@ -19,10 +19,11 @@ use crate::{
         error::ApiError,
         geojson,
         history::PageQuery,
+        listed::PageOf,
         nodes::{check_share, parse_id},
         partial,
         patterns::CURSOR,
-        records::PositionRecord,
+        streamed::{Rows, answer},
     },
     storage::{HistoryQuery, Page, Store, StoreError},
 };
@@ -62,14 +63,6 @@ pub(in crate::http) struct TrackQuery {
     simplify: Option<f64>,
 }
 
-/// Where a node was, the newest first.
-#[derive(Serialize, JsonSchema)]
-pub(in crate::http) struct PositionsPage {
-    positions: Vec<PositionRecord>,
-    /// The cursor of the next page; null on the last.
-    next: Option<String>,
-}
-
 /// `GET /api/nodes/{id}/positions?from=&to=&limit=&cursor=&format=&simplify=`
 pub(in crate::http) async fn track(
     State(state): State<AppState>,
@@ -86,30 +79,32 @@ pub(in crate::http) async fn track(
     let node = parse_id(&id)?;
     let page = PageQuery { node: None, from, to, limit, cursor }.of(Some(node.clone()))?;
     check_share(&state, &caller, &node).await?;
-    let mut page = match &caller.view {
-        Some(view) => seen(&*state.store, view, &node, page).await?,
-        None => state.store.positions(&page).await?,
+    let mut rows = match &caller.view {
+        Some(view) => held(seen(&*state.store, view, &node, page).await?),
+        None => Rows::of(&state.store, page, |store, query| store.positions(query)),
     };
     if let Some(tolerance_m) = simplify {
-        page.records = simplified(&page.records, tolerance_m);
+        let Page { records, next } = rows.whole().await?;
+        rows = held(Page { records: simplified(&records, tolerance_m), next });
     }
-    let (positions, next) = (&page.records, page.next.as_deref());
-    let further = next.map(|next| (header::LINK, further(&uri, next)));
+    if format == Format::Json {
+        return Ok(answer(rows, PageOf::new()).await?);
+    }
+    // The others say before the first row where the next page is, or begin with the oldest.
+    let Page { records, next } = rows.whole().await?;
+    let further = next.as_deref().map(|next| [(header::LINK, further(&uri, next))]);
     Ok(match format {
-        Format::Json => {
-            let positions = positions.iter().map(PositionRecord::from).collect();
-            Json(PositionsPage { positions, next: page.next }).into_response()
-        }
-        Format::Geojson => geojson::track(&node, positions, next),
+        Format::Json | Format::Geojson => geojson::track(&node, &records, next).await?,
         Format::Gpx => {
-            let kind = [(header::CONTENT_TYPE, "application/gpx+xml")];
-            (kind, further.map(|link| [link]), gpx(&node, positions)).into_response()
+            let rows = Rows::held(records.into_iter().rev(), next);
+            (further, answer(rows, Gpx(node)).await?).into_response()
         }
-        Format::Csv => {
-            let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")];
-            (kind, further.map(|link| [link]), csv(positions)).into_response()
-        }
+        Format::Csv => (further, answer(Rows::held(records, next), Csv).await?).into_response(),
     })
+}
+
+fn held(page: Page<Position>) -> Rows<Position> {
+    Rows::held(page.records, page.next)
 }
 
 /// What of it lies in a view.

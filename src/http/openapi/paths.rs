@@ -6,17 +6,22 @@ use super::{Types, operation::Operation};
 use crate::http::{
     access::AuditQuery,
     analysis::{
-        GatewaysPage, GatewaysQuery, LinksPage, LinksQuery, PositionsPage, SeriesPage, SeriesQuery,
-        TotalsPage, TotalsQuery, TrackQuery,
+        GatewaysPage, GatewaysQuery, LinksPage, LinksQuery, SeriesPage, SeriesQuery, TotalsPage,
+        TotalsQuery, TrackQuery,
     },
     explain::Explanation,
     geojson, health, history, kml,
+    listed::PageOf,
     nodes::{NodesPage, NodesQuery},
     ogc,
     patterns::{BBOX_OR_BOX, CURSOR},
     protocol::Bounds,
     records::{Id, NodeRecord},
     stats, visits,
+};
+use crate::{
+    domain::{Message, Position},
+    storage::{LinkRow, TelemetryRow, Visit},
 };
 
 const GEOJSON: &str = "application/geo+json";
@@ -87,14 +92,14 @@ fn histories(types: &mut Types) -> Vec<Operation> {
     let id = types.said::<Id<'_>>();
     let get = |path, id, summary| Operation::get(path, id, "history", summary);
     let either = |one: Value, other: Value| json!({ "anyOf": [one, other] });
-    let telemetry = either(types.said::<history::TelemetryPage<'_>>(), types.said::<SeriesPage>());
-    let links = either(types.said::<history::LinksPage<'_>>(), types.said::<LinksPage<'_>>());
+    let telemetry = either(types.said::<PageOf<TelemetryRow>>(), types.said::<SeriesPage>());
+    let links = either(types.said::<PageOf<LinkRow>>(), types.said::<LinksPage<'_>>());
     let text = || json!({ "type": "string" });
     vec![
         get("/api/nodes/{id}/positions", "listPositions", "Where a node was, the newest first")
             .part("id", "The node", &id)
             .asks(Types::query::<TrackQuery>())
-            .json(types.said::<PositionsPage>())
+            .json(types.said::<PageOf<Position>>())
             .says(GEOJSON, json!({ "type": "object" }))
             .says("application/gpx+xml", text())
             .says("text/csv", text()),
@@ -104,11 +109,11 @@ fn histories(types: &mut Types) -> Vec<Operation> {
             .json(telemetry),
         get("/api/positions", "listVisits", "Who was where, the newest first")
             .asks(Types::query::<visits::VisitsQuery>())
-            .json(types.said::<visits::VisitsPage<'_>>())
+            .json(types.said::<PageOf<Visit>>())
             .says(GEOJSON, types.said::<geojson::Visits<'_>>()),
         get("/api/messages", "listMessages", "What was said, the newest first")
             .asks(Types::query::<history::PageQuery>())
-            .json(types.said::<history::MessagesPage<'_>>()),
+            .json(types.said::<PageOf<Message>>()),
         get("/api/links", "listLinks", "Who heard whom, the newest first")
             .asks(Types::query::<LinksQuery>())
             .json(links),
