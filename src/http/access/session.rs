@@ -44,6 +44,16 @@ impl Access {
         }))
     }
 
+    /// Ends the session that somebody is known by, if it is one, and their connections.
+    async fn end_session(&self, caller: &Caller) -> Result<(), ApiError> {
+        if let Standing::Session(hash) = &caller.standing {
+            self.known.end_session(hash).await?;
+            self.live.end(&caller.standing);
+            self.audit(caller, "logout", "", Outcome::Done).await;
+        }
+        Ok(())
+    }
+
     /// The session that somebody who just said a token gets.
     async fn session_for(&self, caller: &Caller) -> Result<Session, ApiError> {
         let latest = self.clock.now().plus(LIFETIME);
@@ -71,7 +81,7 @@ impl Access {
     }
 }
 
-/// `POST /api/login`: a token against a session's cookie.
+/// `POST /api/login`: a token against a session's cookie. The session of an older cookie ends.
 pub(in crate::http) async fn login(
     State(state): State<AppState>,
     Extension(client): Extension<Client>,
@@ -87,10 +97,14 @@ pub(in crate::http) async fn login(
     })?;
     let access = &state.access;
     let caller = access.by_token(login.token.trim(), &client).await?;
+    let before = access.by_cookie(&client, &headers).await?;
     let session = access.session_for(&caller).await?;
     let secret = URL_SAFE_NO_PAD.encode(random_bytes::<32>()?);
     access.known.add_session(&hash_of(&secret), &session).await?;
     access.audit(&caller, "login", "", Outcome::Done).await;
+    if let Some(before) = before {
+        access.end_session(&before).await?;
+    }
     let answer = json!({
         "role": session.role.name(),
         "name": session.name,
@@ -108,11 +122,7 @@ pub(in crate::http) async fn logout(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if let Standing::Session(hash) = &caller.standing {
-        state.access.known.end_session(hash).await?;
-        state.access.live.end(&caller.standing);
-        state.access.audit(&caller, "logout", "", Outcome::Done).await;
-    }
+    state.access.end_session(&caller).await?;
     let cookie = cookie::set("", 0, cookie::is_secure(&client, &headers));
     Ok(answered(StatusCode::NO_CONTENT.into_response(), cookie))
 }

@@ -169,6 +169,7 @@ async fn a_session_is_one_that_the_server_made_and_only_its_own_page_uses_it() {
     assert_eq!(get(&house.geocast, "/api/nodes", &known).await.status, 401);
     let again = sign_in(&house, &house.operator, &[AFAR, OURS, ("cookie", &cookie)]).await;
     assert_ne!(again.cookie(), cookie, "each has its own");
+    let cookie = again.cookie();
 
     // Whoever is no trusted proxy cannot say that it came by TLS.
     let forwarded = [AFAR, ("x-forwarded-proto", "https"), ("x-forwarded-host", "evil.example")];

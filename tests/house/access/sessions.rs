@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{AFAR, House, OURS, bearer, becomes, get, make_token, post, revoke_token};
+use super::{AFAR, House, OURS, bearer, becomes, get, make_token, post, revoke_token, socket};
+use crate::harness::Screen;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_signs_in_with_a_token_and_out_again() {
@@ -28,6 +29,35 @@ async fn a_browser_signs_in_with_a_token_and_out_again() {
     assert!(logout.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     assert_eq!(get(&house.geocast, "/api/nodes", &known).await.status, 401, "it is over");
     assert!(!house.geocast.log().contains(cookie.split('=').nth(1).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_again_leaves_no_session_behind() {
+    let house = House::open(&["--public", "off"]).await;
+    let sign_in = async |token: &str, headers: &[(&str, &str)]| {
+        let token = token.strip_prefix("Bearer ").unwrap();
+        let login = post(&house.geocast, "/api/login", headers, json!({ "token": token })).await;
+        assert_eq!(login.status, 200, "{}", login.body);
+        login.cookie()
+    };
+    let status = async |cookie: &str| {
+        get(&house.geocast, "/api/nodes", &[AFAR, ("cookie", cookie)]).await.status
+    };
+    let [first, others] = [&house.operator, &house.viewer].map(|token| sign_in(token, &[AFAR]));
+    let (first, others) = (first.await, others.await);
+    let mut open = Screen::ask(socket(
+        &house.geocast,
+        "",
+        &[AFAR, ("cookie", &first), ("origin", &format!("http://{}", house.geocast.address))],
+    ))
+    .await;
+    let again = sign_in(&house.viewer, &[AFAR, OURS, ("cookie", &first)]).await;
+    assert_eq!(status(&again).await, 200);
+    assert_eq!(status(&first).await, 401, "it is over");
+    assert_eq!(status(&others).await, 200, "it is somebody else's");
+    assert!(open.closed().await.is_some(), "and with it what it had opened");
+    let void = sign_in(&house.viewer, &[AFAR, ("cookie", &first)]).await;
+    assert_eq!(status(&void).await, 200, "a void cookie is none");
 }
 
 #[tokio::test(flavor = "multi_thread")]
