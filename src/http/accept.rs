@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Request, response::IntoResponse};
+use axum::{Router, http::Request, response::IntoResponse};
 use futures_util::FutureExt;
 use hyper::{
     body::Incoming,
@@ -28,6 +28,7 @@ use super::{
     gate::{Client, Gate, Place, Refusal},
     headers::protect,
     io::{Traffic, Watched},
+    lent::lend,
     metrics::Metrics,
     request_id::{Asked, RequestIds, answered},
     tls::Tls,
@@ -194,7 +195,8 @@ impl Server {
                 client.as_ref().map_or(is_tls, |client| is_secure(client, request.headers()));
             let answer = client.map(|client| {
                 request.extensions_mut().insert(client);
-                router.call(request.map(Body::new))
+                let (request, rest) = lend(request);
+                (router.call(request), rest)
             });
             let refused = answer.as_ref().err().copied();
             if let Some(refusal) = refused {
@@ -202,7 +204,11 @@ impl Server {
             }
             answered(asked, async move {
                 let mut answer = match answer {
-                    Ok(answer) => answer.await?,
+                    Ok((answer, rest)) => {
+                        let answer = answer.await?;
+                        rest.read().await;
+                        answer
+                    }
                     Err(refusal) => ApiError::from(refusal).into_response(),
                 };
                 protect(&mut answer, is_secure, is_for_others);

@@ -34,6 +34,7 @@ mod kml;
 mod lane;
 #[cfg(test)]
 mod law;
+mod lent;
 mod limits;
 mod listed;
 mod metrics;

@@ -5,6 +5,11 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
 use crate::harness::{DEADLINE, Gateway, Geocast, Radio, Schema};
 
@@ -164,9 +169,7 @@ async fn a_body_that_is_no_json_or_too_large_is_told_so() {
     let folder = TempDir::new().unwrap();
     let geocast = Geocast::with_broker(folder.path()).await;
     let client = reqwest::Client::new();
-    // A byte more than is read: of a longer one the rest would be on its way still when the answer
-    // comes, and a connection that is closed then may take the answer with it.
-    let huge = "x".repeat((2 << 20) + 1);
+    let huge = "x".repeat(5 << 20);
     for path in ["/api/login", "/api/shares"] {
         for (kind, body, status) in [
             ("text/plain", "{}", 415),
@@ -180,6 +183,45 @@ async fn a_body_that_is_no_json_or_too_large_is_told_so() {
             assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_a_body_to_its_end_before_reading_finds_the_answer() {
+    let folder = TempDir::new().unwrap();
+    let geocast = Geocast::with_broker(folder.path()).await;
+    // More than the sockets on the way hold.
+    let body = "x".repeat(12 << 20);
+    let length = body.len();
+    for (path, more, status) in [
+        ("/api/login", "Content-Type: application/json\r\n", "413"),
+        ("/api/login", "", "415"),
+        ("/api/nodes", "", "405"),
+        ("/api/login?token=x", "", "400"),
+        ("/nowhere", "", "404"),
+    ] {
+        let mut stream = TcpStream::connect(geocast.address).await.unwrap();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: here\r\n{more}Content-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(DEADLINE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(answer, format!("HTTP/1.1 {status}"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_to_be_asked_for_a_body_is_not_where_nobody_wants_it() {
+    let folder = TempDir::new().unwrap();
+    let geocast = Geocast::with_broker(folder.path()).await;
+    let mut stream = TcpStream::connect(geocast.address).await.unwrap();
+    let head = "POST /api/nodes HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\n\
+        Content-Length: 5000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(DEADLINE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 405");
 }
 
 #[tokio::test(flavor = "multi_thread")]
