@@ -73,7 +73,6 @@ use axum::{
     extract::{FromRef, State},
     http::HeaderValue,
     middleware::map_response,
-    routing::{delete, get, post},
 };
 use prometheus_client::registry::Registry;
 use schemars::JsonSchema;
@@ -291,76 +290,81 @@ async fn watch_files(tls: Option<&Tls>) {
 
 fn router(state: AppState) -> Router {
     let cors = state.limits.origins.cors();
-    let administrator = Rule::Role(Role::Administrator);
-    let operator = Rule::Role(Role::Operator);
-    let router = Routes::new(&state)
-        // the live map
-        .route("/api/ws", Rule::Live, get(socket::upgrade))
-        .route("/api/geocast.v1.proto", Rule::Open, get(async || proto::DESCRIPTION))
-        // questions about now, answered from the world
-        .route("/api/nodes", Rule::Shared, get(nodes::list))
-        .route("/api/nodes/{id}", Rule::Shared, get(nodes::one))
-        .route("/api/nodes/{id}", administrator, delete(nodes::forget))
-        .route("/api/explain/{id}", Rule::Map, get(explain::explain))
-        // questions about then, answered from the database
-        .route("/api/nodes/{id}/positions", Rule::Shared, get(analysis::track))
-        .route("/api/nodes/{id}/telemetry", Rule::Shared, get(analysis::telemetry))
-        .route("/api/positions", Rule::Shared, get(visits::visits))
-        .route("/api/messages", Rule::Messages, get(history::messages))
-        .route("/api/links", Rule::Map, get(analysis::links))
-        .route("/api/gateways", Rule::Map, get(analysis::gateways))
-        .route("/api/totals", Rule::Map, get(analysis::totals))
-        // both, as geographic tools ask for them
-        .route("/ogc", Rule::Map, get(ogc::landing))
-        .route("/ogc/", Rule::Map, get(ogc::landing))
-        .route("/ogc/api", Rule::Map, get(ogc::definition))
-        .route("/ogc/conformance", Rule::Map, get(ogc::conformance))
-        .route("/ogc/collections", Rule::Map, get(ogc::collections))
-        .route("/ogc/collections/{collectionId}", Rule::Map, get(ogc::collection))
-        .route("/ogc/collections/{collectionId}/items", Rule::Map, get(ogc::items))
-        .route("/ogc/collections/{collectionId}/items/{featureId}", Rule::Map, get(ogc::item))
-        .route("/tiles/nodes.json", Rule::Map, get(tiles::describe))
-        .route("/tiles/nodes/{z}/{x}/{y}", Rule::Map, get(tiles::tile))
-        .route("/kml", Rule::Map, get(kml::link))
-        .route("/kml/nodes", Rule::Map, get(kml::nodes))
-        // who may see what
-        .route("/api/session", Rule::Open, get(access::session))
-        .route("/api/login", Rule::Open, post(access::login))
-        .route("/api/logout", Rule::Open, post(access::logout))
-        .route("/api/ticket", Rule::Shared, post(access::make_ticket))
-        .route("/api/shares", operator, get(access::shares).post(access::make_share))
-        .route("/api/shares/{id}", operator, delete(access::revoke_share))
-        .route("/api/audit", administrator, get(access::deeds))
-        // operators
-        .route("/api/health", Rule::Open, get(health::health))
-        .route("/api/stats", Rule::Map, get(stats::stats))
-        .route("/metrics", Rule::Map, get(exposition::metrics))
-        // what can be asked
-        .route("/api/openapi.json", Rule::Open, get(openapi::serve))
-        .route("/api/asyncapi.json", Rule::Open, get(asyncapi::serve))
-        .route("/api/schema", Rule::Open, get(asyncapi::schemas))
-        .route("/api/schema/{name}", Rule::Open, get(asyncapi::schema))
-        .route("/api/docs", Rule::Open, get(openapi::page))
-        .route("/api/docs.js", Rule::Open, get(openapi::script))
-        .route("/api/docs.css", Rule::Open, get(openapi::style))
-        // the page
-        .route("/api/config", Rule::Open, get(page_config))
-        .finish()
+    let router = routes()
+        .finish(&state)
         .layer(map_response(problems::complete))
         .layer(CompressionLayer::new())
-        // the live map without a WebSocket, which nothing may hold back
-        .merge(
-            Routes::new(&state)
-                .route("/api/events", Rule::Live, get(events::listen))
-                .finish()
-                .layer(map_response(problems::complete)),
-        )
+        .merge(live_routes().finish(&state).layer(map_response(problems::complete)))
         .fallback(assets::serve)
         .with_state(state);
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
     }
+}
+
+/// What can be asked, and by whom.
+fn routes() -> Routes {
+    let administrator = Rule::Role(Role::Administrator);
+    let operator = Rule::Role(Role::Operator);
+    Routes::default()
+        // the live map
+        .get("/api/ws", Rule::Live, socket::upgrade)
+        .get("/api/geocast.v1.proto", Rule::Open, async || proto::DESCRIPTION)
+        // questions about now, answered from the world
+        .get("/api/nodes", Rule::Shared, nodes::list)
+        .get("/api/nodes/{id}", Rule::Shared, nodes::one)
+        .delete("/api/nodes/{id}", administrator, nodes::forget)
+        .get("/api/explain/{id}", Rule::Map, explain::explain)
+        // questions about then, answered from the database
+        .get("/api/nodes/{id}/positions", Rule::Shared, analysis::track)
+        .get("/api/nodes/{id}/telemetry", Rule::Shared, analysis::telemetry)
+        .get("/api/positions", Rule::Shared, visits::visits)
+        .get("/api/messages", Rule::Messages, history::messages)
+        .get("/api/links", Rule::Map, analysis::links)
+        .get("/api/gateways", Rule::Map, analysis::gateways)
+        .get("/api/totals", Rule::Map, analysis::totals)
+        // both, as geographic tools ask for them
+        .get("/ogc", Rule::Map, ogc::landing)
+        .get("/ogc/", Rule::Map, ogc::landing)
+        .get("/ogc/api", Rule::Map, ogc::definition)
+        .get("/ogc/conformance", Rule::Map, ogc::conformance)
+        .get("/ogc/collections", Rule::Map, ogc::collections)
+        .get("/ogc/collections/{collectionId}", Rule::Map, ogc::collection)
+        .get("/ogc/collections/{collectionId}/items", Rule::Map, ogc::items)
+        .get("/ogc/collections/{collectionId}/items/{featureId}", Rule::Map, ogc::item)
+        .get("/tiles/nodes.json", Rule::Map, tiles::describe)
+        .get("/tiles/nodes/{z}/{x}/{y}", Rule::Map, tiles::tile)
+        .get("/kml", Rule::Map, kml::link)
+        .get("/kml/nodes", Rule::Map, kml::nodes)
+        // who may see what
+        .get("/api/session", Rule::Open, access::session)
+        .post("/api/login", Rule::Open, access::login)
+        .post("/api/logout", Rule::Open, access::logout)
+        .post("/api/ticket", Rule::Shared, access::make_ticket)
+        .get("/api/shares", operator, access::shares)
+        .post("/api/shares", operator, access::make_share)
+        .delete("/api/shares/{id}", operator, access::revoke_share)
+        .get("/api/audit", administrator, access::deeds)
+        // operators
+        .get("/api/health", Rule::Open, health::health)
+        .get("/api/stats", Rule::Map, stats::stats)
+        .get("/metrics", Rule::Map, exposition::metrics)
+        // what can be asked
+        .get("/api/openapi.json", Rule::Open, openapi::serve)
+        .get("/api/asyncapi.json", Rule::Open, asyncapi::serve)
+        .get("/api/schema", Rule::Open, asyncapi::schemas)
+        .get("/api/schema/{name}", Rule::Open, asyncapi::schema)
+        .get("/api/docs", Rule::Open, openapi::page)
+        .get("/api/docs.js", Rule::Open, openapi::script)
+        .get("/api/docs.css", Rule::Open, openapi::style)
+        // the page
+        .get("/api/config", Rule::Open, page_config)
+}
+
+/// The live map without a WebSocket, which nothing may hold back.
+fn live_routes() -> Routes {
+    Routes::default().get("/api/events", Rule::Live, events::listen)
 }
 
 /// What the page needs to know before it draws.

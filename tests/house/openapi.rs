@@ -25,7 +25,7 @@ async fn with_nodes(folder: &TempDir) -> Geocast {
 }
 
 /// A path with something in its place for each part.
-fn filled(path: &str) -> String {
+pub(crate) fn filled(path: &str) -> String {
     let parts = [
         ("{id}", "!00000001"),
         ("{collectionId}", "nodes"),

@@ -9,7 +9,7 @@ use crate::http::{client::values, gate::Client};
 const SECURE: &str = "__Host-geocast";
 
 /// And where it does not.
-const PLAIN: &str = "geocast";
+pub(in crate::http) const PLAIN: &str = "geocast";
 
 /// Whether nobody can listen to what goes between this server, or a trusted proxy, and a client.
 pub(in crate::http) fn is_secure(client: &Client, headers: &HeaderMap) -> bool {

@@ -31,7 +31,7 @@ use audit::Notes;
 pub(super) use audit::{AuditQuery, Outcome, list as deeds};
 pub(super) use caller::Caller;
 use caller::{By, Standing};
-pub(super) use cookie::is_secure;
+pub(super) use cookie::{PLAIN as SESSION_COOKIE, is_secure};
 pub(super) use denied::Denied;
 use failures::Failures;
 pub use jwt::{KeySource, OidcSettings};
@@ -114,6 +114,11 @@ impl Access {
     /// Whether everybody may look at the map.
     pub(super) fn is_public(&self) -> bool {
         self.settings.public
+    }
+
+    /// Whether everybody who may look at the map may read text messages.
+    pub(super) fn are_messages_public(&self) -> bool {
+        self.settings.public_messages
     }
 
     /// Whether it may be that nobody is known but who asks from here.

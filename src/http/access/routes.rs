@@ -1,6 +1,11 @@
 //! The table of routes: each with what it takes to be let in.
 
-use axum::{Router, middleware::from_fn_with_state, routing::MethodRouter};
+use axum::{
+    Router,
+    handler::Handler,
+    middleware::from_fn_with_state,
+    routing::{MethodRouter, delete, get, post},
+};
 
 use super::guard::guard;
 use crate::{domain::Role, http::AppState};
@@ -24,33 +29,72 @@ pub(in crate::http) enum Rule {
     Role(Role),
 }
 
-/// Routes, each with its rule: there is no way to add one without.
-pub(in crate::http) struct Routes {
-    state: AppState,
-    router: Router<AppState>,
+/// A method of a path, what it takes to use it, and what answers.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    rule: Rule,
+    handler: MethodRouter<AppState>,
 }
 
+/// Routes, each with its rule: there is no way to add one without.
+#[derive(Default)]
+pub(in crate::http) struct Routes(Vec<Route>);
+
 impl Routes {
-    /// None yet.
-    pub(in crate::http) fn new(state: &AppState) -> Self {
-        Self { state: state.clone(), router: Router::new() }
+    /// With `GET` of a path, for those who comply with `rule`.
+    #[must_use]
+    pub(in crate::http) fn get<H, T>(self, path: &'static str, rule: Rule, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.with("get", path, rule, get(handler))
     }
 
-    /// With these handlers for `path`, for those who comply with `rule`.
+    /// With `POST`.
     #[must_use]
-    pub(in crate::http) fn route(
+    pub(in crate::http) fn post<H, T>(self, path: &'static str, rule: Rule, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.with("post", path, rule, post(handler))
+    }
+
+    /// With `DELETE`.
+    #[must_use]
+    pub(in crate::http) fn delete<H, T>(self, path: &'static str, rule: Rule, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.with("delete", path, rule, delete(handler))
+    }
+
+    fn with(
         mut self,
-        path: &str,
+        method: &'static str,
+        path: &'static str,
         rule: Rule,
-        handlers: MethodRouter<AppState>,
+        handler: MethodRouter<AppState>,
     ) -> Self {
-        let guard = from_fn_with_state((self.state.clone(), rule), guard);
-        self.router = self.router.route(path, handlers.route_layer(guard));
+        self.0.push(Route { method, path, rule, handler });
         self
     }
 
+    /// What it takes to use each: method, path, and rule.
+    pub(in crate::http) fn rules(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, &'static str, Rule)> + '_ {
+        self.0.iter().map(|route| (route.method, route.path, route.rule))
+    }
+
     /// What serves them.
-    pub(in crate::http) fn finish(self) -> Router<AppState> {
-        self.router
+    pub(in crate::http) fn finish(self, state: &AppState) -> Router<AppState> {
+        self.0.into_iter().fold(Router::new(), |router, Route { path, rule, handler, .. }| {
+            let guard = from_fn_with_state((state.clone(), rule), guard);
+            router.route(path, handler.route_layer(guard))
+        })
     }
 }

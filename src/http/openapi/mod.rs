@@ -4,26 +4,35 @@
 mod docs;
 mod operation;
 mod paths;
+mod security;
 mod types;
 
 use std::sync::LazyLock;
 
-use axum::Json;
+use axum::{Json, extract::State};
 use serde_json::{Map, Value, json};
 
-use super::base::Base;
+use super::{AppState, base::Base};
 
 pub(super) use docs::{page, script, style};
 pub(super) use types::Types;
 
 use operation::problem_response;
+use security::{opened_by, rule_of, schemes};
 
-/// The document, but for where the server is.
+/// The document, but for where the server is, and whom it lets in.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
 /// `GET /api/openapi.json`
-pub(super) async fn serve(base: Base) -> Json<Value> {
+pub(super) async fn serve(State(state): State<AppState>, base: Base) -> Json<Value> {
     let mut document = DOCUMENT.clone();
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            if let Some(rule) = rule_of(method, path) {
+                operation["security"] = opened_by(rule, &state.access);
+            }
+        }
+    }
     let here = Some(base.url("")).filter(|url| !url.is_empty());
     document["servers"] = json!([{ "url": here.as_deref().unwrap_or("/") }]);
     Json(document)
@@ -58,6 +67,7 @@ fn document() -> Value {
         "components": {
             "schemas": types.definitions(),
             "responses": { "Problem": problem },
+            "securitySchemes": schemes(),
         },
     })
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{AFAR, House, get, ids, knock, post, send, socket};
-use crate::harness::Geocast;
+use crate::{harness::Geocast, openapi::filled};
 
 /// What only those may ask for who may look at the map.
 const MAP: [&str; 9] = [
@@ -47,15 +47,18 @@ async fn where_the_map_is_not_public_nobody_sees_anything_of_it_without_signing_
 /// Each route in the table of routes: path, rule and method.
 pub(super) fn routes() -> Vec<(String, String, Method)> {
     let source = include_str!("../../../src/http/mod.rs");
-    let table = source.split_once("fn router(").unwrap().1;
-    let routes = table.split(".route(").skip(1).map(|route| {
-        let parts: Vec<_> = route.splitn(3, ',').map(str::trim).collect();
-        let (method, _) = parts[2].split_once('(').unwrap();
+    let table = source.split_once("fn routes() -> Routes {").unwrap().1;
+    let rows = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    let routes = rows.split(" .").filter_map(|row| {
+        let (method, rest) = row.split_once("(\"/")?;
+        let parts: Vec<_> = rest.splitn(3, ',').map(str::trim).collect();
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let path = parts[0].trim_matches('"').replace("{id}", "!00000001");
-        (path, parts[1].to_owned(), method)
+        Some((format!("/{path}"), parts[1].to_owned(), method))
     });
-    routes.collect()
+    let routes: Vec<_> = routes.collect();
+    assert!(routes.len() > 40, "the table was not understood: {routes:?}");
+    routes
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +89,45 @@ async fn every_route_but_the_open_ones_is_closed_to_who_has_not_signed_in() {
         let answer = send(&house.geocast, method.clone(), path, &[AFAR], None).await;
         let is_open = open.contains(&path.as_str());
         assert_eq!(answer.status == 401, !is_open, "{method} {path}: {}", answer.status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_says_what_opens_each_route() {
+    for settings in [&["--public", "off"][..], &[], &["--public-messages"]] {
+        let house = House::open(settings).await;
+        let said = [("authorization", &*house.operator)];
+        let made = post(&house.geocast, "/api/shares", &said, json!({ "expires": "1h" })).await;
+        let share = made.body["share"].as_str().unwrap();
+        let document = get(&house.geocast, "/api/openapi.json", &[AFAR]).await.body;
+        let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+        assert_eq!(schemes.keys().collect::<Vec<_>>(), ["bearer", "session", "share", "ticket"]);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let verb = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+                let path = filled(path);
+                let is_let_in = async |path: &str, headers: &[(&str, &str)]| {
+                    let answer = send(&house.geocast, verb.clone(), path, headers, None).await;
+                    ![401, 403].contains(&answer.status)
+                };
+                let ways = operation["security"].as_array().unwrap();
+                let is_open = ways.contains(&json!({}));
+                assert_eq!(is_let_in(&path, &[AFAR]).await, is_open, "{method} {path}");
+                let least = ways.iter().find_map(|way| way["bearer"][0].as_str());
+                let roles = ["viewer", "operator", "administrator"];
+                let rank = |name: &str| roles.iter().position(|role| *role == name).unwrap();
+                for (role, token) in
+                    roles.iter().zip([&house.viewer, &house.operator, &house.administrator])
+                {
+                    let expected = is_open || least.is_some_and(|least| rank(role) >= rank(least));
+                    let said = [("authorization", &**token)];
+                    assert_eq!(is_let_in(&path, &said).await, expected, "{role} {method} {path}");
+                }
+                let shared = format!("{path}?share={share}");
+                let expected = ways.contains(&json!({ "share": [] })) || *ways == [json!({})];
+                assert_eq!(is_let_in(&shared, &[AFAR]).await, expected, "{method} {shared}");
+            }
+        }
     }
 }
 
