@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest},
+    tungstenite::{Bytes, Message, client::IntoClientRequest},
 };
 
 use crate::harness::{DEADLINE, Gateway, Geocast, Radio};
@@ -33,14 +33,14 @@ async fn description(geocast: &Geocast) -> DescriptorPool {
     compiler.descriptor_pool()
 }
 
-struct Client {
+pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     description: DescriptorPool,
     subprotocol: String,
 }
 
 impl Client {
-    async fn connect(geocast: &Geocast, offers: &str) -> Self {
+    pub(crate) async fn connect(geocast: &Geocast, offers: &str) -> Self {
         let url = format!("ws://{}/api/ws", geocast.address);
         let mut request = url.into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", offers.parse().unwrap());
@@ -65,12 +65,27 @@ impl Client {
         self.send(Message::binary(whole.encode_to_vec())).await;
     }
 
-    /// The next message of this kind.
-    async fn until(&mut self, kind: &str) -> DynamicMessage {
+    /// Subscribes to everything.
+    pub(crate) async fn subscribe(&mut self) {
+        let subscribe = self.message("Subscribe");
+        self.say("subscribe", subscribe).await;
+    }
+
+    /// The bytes of the next message.
+    pub(crate) async fn frame(&mut self) -> Bytes {
         loop {
             let frame = timeout(DEADLINE, self.socket.next()).await.unwrap().unwrap().unwrap();
             assert!(!frame.is_text(), "{frame:?}");
-            let Message::Binary(bytes) = frame else { continue };
+            if let Message::Binary(bytes) = frame {
+                return bytes;
+            }
+        }
+    }
+
+    /// The next message of this kind.
+    pub(crate) async fn until(&mut self, kind: &str) -> DynamicMessage {
+        loop {
+            let bytes = self.frame().await;
             let mut message = self.message("ServerMessage");
             message.merge(bytes).unwrap();
             if message.has_field_by_name(kind) {
@@ -99,8 +114,7 @@ async fn a_client_made_from_the_published_description_follows_a_node() {
     assert_eq!(client.subprotocol, "geocast.v1.proto");
     let hello = client.until("hello").await;
     assert_eq!(field(&hello, "protocol"), Value::U32(1));
-    let subscribe = client.message("Subscribe");
-    client.say("subscribe", subscribe).await;
+    client.subscribe().await;
     let snapshot = client.until("snapshot").await;
     assert_eq!(field(&snapshot, "full"), Value::Bool(true));
     assert_eq!(field(&snapshot, "epoch"), field(&hello, "epoch"));

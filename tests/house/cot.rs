@@ -10,18 +10,18 @@ use tokio::net::UdpSocket;
 
 use crate::harness::{DEADLINE, Gateway, Geocast, Radio};
 
-struct Tak {
+pub(crate) struct Tak {
     stream: TcpStream,
-    heard: String,
+    pub(crate) heard: String,
 }
 
 impl Tak {
-    async fn connect(address: &str) -> Self {
+    pub(crate) async fn connect(address: &str) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), heard: String::new() }
     }
 
     /// Reads until this has been said, and returns the event in which it was.
-    async fn until(&mut self, text: &str) -> String {
+    pub(crate) async fn until(&mut self, text: &str) -> String {
         loop {
             if let Some(at) = self.heard.find(text)
                 && let Some(length) = self.heard[at..].find("</event>")

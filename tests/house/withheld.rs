@@ -2,15 +2,17 @@
 //! over either database.
 
 use meshtastic::protobufs::{
-    Neighbor, NeighborInfo, PortNum, ServiceEnvelope, Telemetry, Waypoint, mesh_packet,
-    telemetry::Variant,
+    Neighbor, NeighborInfo, PortNum, RouteDiscovery, ServiceEnvelope, Telemetry, Waypoint,
+    mesh_packet, telemetry::Variant,
 };
 use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    harness::{EventSource, Gateway, Geocast, Radio, database_url, radio::Publish},
+    binary::Client,
+    cot::Tak,
+    harness::{EventSource, Gateway, Geocast, Radio, Screen, database_url, radio::Publish},
     postgres_server::Database,
 };
 
@@ -36,6 +38,8 @@ const SETTINGS: &[&str] = &[
     "1,3,4,8,70,71,73",
     "--home-zone",
     "47.8,8.8,1500",
+    "--cot-listen",
+    "127.0.0.1:0",
     "--region",
     "46.0,7.0 46.0,9.0 49.0,9.0 49.0,7.0",
 ];
@@ -118,13 +122,21 @@ fn said() -> Vec<Publish> {
         neighbors: vec![neighbour(4), neighbour(5), neighbour(8)],
     };
     said.push(agreed(Radio(3).says(PortNum::NeighborinfoApp, &heard.encode_to_vec())));
+    // Over nodes that are not shown, and between two that are.
+    let route = RouteDiscovery {
+        route: vec![4, 5, 7, 8],
+        snr_towards: vec![4, 8, 12, 16, 20],
+        ..RouteDiscovery::default()
+    };
+    said.push(agreed(Radio(3).says(PortNum::TracerouteApp, &route.encode_to_vec())));
     // By way of a node that is not shown.
     said.push(agreed(Radio(3).says_through(5, 7_700_001, PortNum::TextMessageApp, b"by five")));
     said
 }
 
-/// Everything that every way out says, as text. What says it is not UTF-8 is read as if it were.
-async fn everything(geocast: &mut Geocast) -> String {
+/// Everything that every way out says, as text, but for what repeats the id of a hidden node that it
+/// is asked for. What says it is not UTF-8 is read as if it were.
+async fn everything(geocast: &mut Geocast, hidden: &[u32]) -> String {
     let mut all = String::new();
     let mut paths: Vec<String> = [
         "/api/nodes",
@@ -153,7 +165,7 @@ async fn everything(geocast: &mut Geocast) -> String {
         }
         paths.push(format!("/api/messages?node={id}"));
         paths.push(format!("/api/links?node={id}"));
-        if !HIDDEN.contains(&number) {
+        if !hidden.contains(&number) {
             paths.push(format!("/api/nodes/{id}/positions?format=gpx"));
             paths.push(format!("/api/nodes/{id}/positions?format=geojson"));
             paths.push(format!("/api/explain/{id}"));
@@ -173,17 +185,11 @@ async fn everything(geocast: &mut Geocast) -> String {
     all
 }
 
-/// What was said, by the law of [`SETTINGS`].
-async fn check(geocast: &mut Geocast) {
-    let all = everything(geocast).await;
-    let without_questions: String = all
-        .lines()
-        .map(|line| line.split_once(": ").map_or(line, |(_, answer)| answer))
-        .collect::<Vec<_>>()
-        .join("\n");
+/// What must not be told of nodes, by the law of [`SETTINGS`].
+fn check_text(told: &str) {
     for number in HIDDEN {
         let id = Radio(number).id();
-        assert!(!without_questions.contains(&id), "{id} in {without_questions}");
+        assert!(!told.contains(&id), "{id} in {told}");
     }
     for secret in [
         "Name-1",
@@ -209,8 +215,19 @@ async fn check(geocast: &mut Geocast) {
         "\"batteryLevel\"",
         "3.21",
     ] {
-        assert!(!without_questions.contains(secret), "{secret} in {without_questions}");
+        assert!(!told.contains(secret), "{secret} in {told}");
     }
+}
+
+/// What was said, by the law of [`SETTINGS`].
+async fn check(geocast: &mut Geocast) {
+    let all = everything(geocast, &HIDDEN).await;
+    let without_questions: String = all
+        .lines()
+        .map(|line| line.split_once(": ").map_or(line, |(_, answer)| answer))
+        .collect::<Vec<_>>()
+        .join("\n");
+    check_text(&without_questions);
     // What may be seen is.
     for shown in ["Name-2", "Name-3", "Name-7", "Name-8", "words-of-3", "words-of-8", "by five"] {
         assert!(without_questions.contains(shown), "no {shown} in {without_questions}");
@@ -219,6 +236,9 @@ async fn check(geocast: &mut Geocast) {
     assert_eq!(of_two["positions"], json!([]), "it is for the map only");
     let (_, messages) = geocast.ask("/api/messages").await;
     assert!(!messages.to_string().contains("words-of-2"), "{messages}");
+    let (_, links) = geocast.ask("/api/links").await;
+    let hop = |link: &Value| link["from"] == "!00000007" && link["to"] == "!00000008";
+    assert!(links["links"].as_array().unwrap().iter().any(hop), "{links}");
     let place = |node: &Value| node["position"]["precisionBits"].clone();
     for (number, bits) in [(2, json!(16)), (3, json!(16)), (7, json!(16)), (8, Value::Null)] {
         let (_, node) = geocast.ask(&format!("/api/nodes/{}", Radio(number).id())).await;
@@ -231,6 +251,46 @@ async fn check(geocast: &mut Geocast) {
         if number != 9 && number != 6 {
             assert!(!told.to_string().contains("6a7e0001"), "where it was heard: {told}");
         }
+    }
+}
+
+/// Those who are told at once, by each way there is.
+struct Watchers {
+    screen: Screen,
+    binary: Client,
+    events: EventSource,
+    tak: Tak,
+}
+
+impl Watchers {
+    async fn of(geocast: &mut Geocast) -> Self {
+        let mut screen = geocast.look("").await;
+        screen.subscribe(json!({})).await;
+        screen.until("snapshot").await;
+        let mut binary = Client::connect(geocast, "geocast.v1.proto").await;
+        binary.subscribe().await;
+        binary.until("snapshot").await;
+        let mut events = EventSource::connect(geocast.address, "/api/events").await;
+        events.until("snapshot").await;
+        let tak = Tak::connect(&geocast.logged("TAK clients are told on tcp://").await).await;
+        Self { screen, binary, events, tak }
+    }
+
+    /// What they are told until they hear this name, each by itself.
+    async fn told_until(mut self, name: &str) -> [String; 4] {
+        let mut told = [const { String::new() }; 4];
+        while !told[0].contains(name) {
+            told[0] += &self.screen.next().await.to_string();
+        }
+        while !told[1].contains(name) {
+            told[1] += &String::from_utf8_lossy(&self.binary.frame().await);
+        }
+        while !told[2].contains(name) {
+            told[2] += &self.events.next().await.to_string();
+        }
+        self.tak.until(name).await;
+        told[3] = self.tak.heard;
+        told
     }
 }
 
@@ -247,7 +307,7 @@ async fn withheld(database: &str) {
     for publish in said() {
         gateway.publish(publish);
     }
-    let open = everything(&mut geocast).await;
+    let open = everything(&mut geocast, &HIDDEN).await;
     for number in 1..10 {
         assert!(open.contains(&format!("words-of-{number}")), "{open}");
     }
@@ -272,8 +332,15 @@ async fn withheld(database: &str) {
         }
         assert!(after["nodes"].to_string().contains("!00000008"), "{after}");
     }
+    // Who watches is told as little as who asks.
+    let watchers = Watchers::of(&mut geocast).await;
     for publish in said() {
         gateway.publish(publish);
+    }
+    gateway.publish(agreeing(Radio(3).at(47.21, 8.31), Some(1)));
+    gateway.publish(agreeing(Radio(3).named("Name-3, at the end", "N"), Some(1)));
+    for told in watchers.told_until("at the end").await {
+        check_text(&told);
     }
     check(&mut geocast).await;
     let (status, log) = geocast.stop().await;
@@ -293,4 +360,80 @@ async fn what_must_not_be_shown_is_not_by_any_way_out_over_sqlite() {
 async fn what_must_not_be_shown_is_not_by_any_way_out_over_postgres() {
     let database = Database::create();
     withheld(&database.url).await;
+}
+
+/// Of four nodes that heard each other, two are allowed.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nodes_are_named_that_may_be_seen_no_other_is_by_any_way_out() {
+    let (allowed, others) = ([1, 2], [3, 4]);
+    let said = || {
+        let mut said = Vec::new();
+        for number in 1..5 {
+            let place = 47.0 + f64::from(number) / 10.0;
+            said.push(Radio(number).named(&format!("Name-{number}"), "N"));
+            said.push(Radio(number).at(place, 8.0));
+            said.push(Radio(number).text(&format!("words-of-{number}")));
+            let neighbors =
+                (1..5).map(|node_id| Neighbor { node_id, snr: 4.0, ..Neighbor::default() });
+            let info = NeighborInfo {
+                node_id: number,
+                neighbors: neighbors.collect(),
+                ..NeighborInfo::default()
+            };
+            said.push(Radio(number).says(PortNum::NeighborinfoApp, &info.encode_to_vec()));
+            let route = (1..5).filter(|node| *node != number).collect();
+            let route = RouteDiscovery { route, ..RouteDiscovery::default() };
+            said.push(Radio(number).says(PortNum::TracerouteApp, &route.encode_to_vec()));
+        }
+        said
+    };
+    let folder = TempDir::new().unwrap();
+    let database = database_url(folder.path());
+    let (geocast, mut gateway) = start(&database, OPEN).await;
+    for publish in said() {
+        gateway.publish(publish);
+    }
+    let (status, log) = geocast.stop().await;
+    assert!(status.success(), "{log}");
+
+    let lists = ["--allow-node", "!00000001", "--allow-node", "!00000002"];
+    let settings = [OPEN, &lists, &["--cot-listen", "127.0.0.1:0"]].concat();
+    let (mut geocast, mut gateway) = start(&database, &settings).await;
+    let check = |told: &str| {
+        for number in others {
+            for secret in
+                [Radio(number).id(), format!("Name-{number}"), format!("words-of-{number}")]
+            {
+                assert!(!told.contains(&secret), "{secret} in {told}");
+            }
+        }
+    };
+    let answers = |all: &str| -> String {
+        all.lines().filter_map(|line| Some(line.split_once(": ")?.1)).collect()
+    };
+    for live in [false, true] {
+        if live {
+            let watchers = Watchers::of(&mut geocast).await;
+            for publish in said() {
+                gateway.publish(publish);
+            }
+            gateway.publish(Radio(1).at(47.15, 8.1));
+            gateway.publish(Radio(1).named("Name-1, at the end", "N"));
+            for told in watchers.told_until("at the end").await {
+                check(&told);
+            }
+        }
+        let all = answers(&everything(&mut geocast, &others).await);
+        check(&all);
+        for number in others {
+            let (_, told) = geocast.ask(&format!("/api/explain/{}", Radio(number).id())).await;
+            assert_ne!(told["verdict"], "shown", "{told}");
+            assert!(!told.to_string().contains("6a7e0001"), "where it was heard: {told}");
+        }
+        for number in allowed {
+            for shown in [format!("Name-{number}"), format!("words-of-{number}")] {
+                assert!(all.contains(&shown), "no {shown} in {all}");
+            }
+        }
+    }
 }
