@@ -117,7 +117,7 @@ impl<T: Listed> Form<T> for PageOf<T> {
         text.extend_from_slice(b"\":[");
     }
 
-    fn row(&self, row: &T, text: &mut Vec<u8>) {
+    fn row(&mut self, row: &T, text: &mut Vec<u8>) {
         json(&row.record(), text);
     }
 

@@ -116,7 +116,7 @@ pub(super) trait Form<T>: Send + 'static {
     fn begin(&self, text: &mut Vec<u8>);
 
     /// A row.
-    fn row(&self, row: &T, text: &mut Vec<u8>);
+    fn row(&mut self, row: &T, text: &mut Vec<u8>);
 
     /// What stands after the last row, where the next page begins at `next`.
     fn end(&self, next: Option<&str>, text: &mut Vec<u8>);

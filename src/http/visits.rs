@@ -52,7 +52,7 @@ pub(super) struct VisitsQuery {
 
 /// Rows that are read at a time. Each time the database looks how far it may look, which costs it
 /// as much for one row as for thousands.
-const AT_ONCE: u32 = 2_500;
+pub(super) const AT_ONCE: u32 = 2_500;
 
 /// `GET /api/positions?bbox=&from=&to=&limit=&cursor=&format=`
 pub(super) async fn visits(

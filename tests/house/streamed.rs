@@ -109,7 +109,10 @@ async fn paged(geocast: &Geocast, path: &str, list: &str, limit: u32) -> (Vec<Va
         assert_eq!(status, 200, "{page}");
         rows.append(page[list].as_array_mut().unwrap());
         pages += 1;
-        match page["next"].as_str() {
+        let links = page["links"].as_array();
+        let link = links.and_then(|links| links.iter().find(|link| link["rel"] == "next"));
+        let next = link.and_then(|link| link["href"].as_str()?.split_once("cursor="));
+        match page["next"].as_str().or(next.map(|(_, next)| next)) {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return (rows, pages),
         }
@@ -139,6 +142,7 @@ async fn long_answers_are_what_short_ones_are_together(geocast: Geocast) {
         ("/api/links?", "links", OTHERS),
         ("/api/positions?", "positions", POSITIONS),
         ("/api/positions?format=geojson&", "features", POSITIONS),
+        ("/ogc/collections/positions/items?", "features", POSITIONS),
     ] {
         let (all, pages) = paged(&geocast, path, list, 10_000).await;
         assert_eq!((all.len(), pages), (length as usize, 1), "{path}");
@@ -230,6 +234,7 @@ async fn a_long_answer_comes_in_pieces_and_a_short_one_whole() {
         &format!("{}limit=10000&format=geojson", positions_path()),
         "/api/positions?limit=10000",
         "/api/positions?limit=10000&format=geojson",
+        "/ogc/collections/positions/items?limit=10000",
     ] {
         let (head, lengths) = answered(&geocast, path).await;
         assert!(head.starts_with("http/1.1 200") && !head.contains("content-length"), "{head}");

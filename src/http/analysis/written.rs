@@ -27,7 +27,7 @@ impl Form<Position> for Gpx {
         );
     }
 
-    fn row(&self, position: &Position, text: &mut Vec<u8>) {
+    fn row(&mut self, position: &Position, text: &mut Vec<u8>) {
         let [longitude, latitude] = position.place.point();
         let _ = write!(text, "<trkpt lat=\"{latitude:.7}\" lon=\"{longitude:.7}\">");
         if let Some(altitude) = position.altitude_m {
@@ -58,7 +58,7 @@ impl Form<Position> for Csv {
         );
     }
 
-    fn row(&self, position: &Position, text: &mut Vec<u8>) {
+    fn row(&mut self, position: &Position, text: &mut Vec<u8>) {
         let known = [
             position.altitude_m.map(|value| value.to_string()),
             position.ground_speed_kmh.map(|value| value.to_string()),

@@ -27,7 +27,7 @@ pub(super) use track::track;
 const KIND: &str = "application/geo+json";
 
 /// What stands before the features of a collection.
-const BEGIN: &[u8] = br#"{"type":"FeatureCollection","features":["#;
+pub(super) const BEGIN: &[u8] = br#"{"type":"FeatureCollection","features":["#;
 
 /// Points, a page at a time. `next` is a foreign member, as RFC 7946 section 6.1 allows.
 #[derive(Serialize, JsonSchema)]
@@ -99,7 +99,7 @@ impl Form<storage::Visit> for Places {
         text.extend_from_slice(BEGIN);
     }
 
-    fn row(&self, visit: &storage::Visit, text: &mut Vec<u8>) {
+    fn row(&mut self, visit: &storage::Visit, text: &mut Vec<u8>) {
         json(&Feature::visit(&visit.node, &visit.position), text);
     }
 

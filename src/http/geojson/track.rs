@@ -48,7 +48,7 @@ impl Form<String> for Track {
         text.extend_from_slice(BEGIN);
     }
 
-    fn row(&self, part: &String, text: &mut Vec<u8>) {
+    fn row(&mut self, part: &String, text: &mut Vec<u8>) {
         text.extend_from_slice(part.as_bytes());
     }
 

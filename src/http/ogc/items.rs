@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    super::{AppState, base::Base, error::ApiError, etag, geojson::Geometry, rfc3339},
+    super::{AppState, base::Base, error::ApiError, etag, geojson::Geometry, rfc3339, streamed},
     collections::Collection,
     links::{GEOJSON, JSON, Link},
     nodes,
@@ -93,8 +93,8 @@ pub(in crate::http) async fn page(
             tag.on(answer(found, &base, collection, query, now))
         }
         Collection::Positions => {
-            let visits = positions::find(&*state.store, &wanted).await?;
-            answer(visits, &base, collection, query, now)
+            let page = positions::Page::new(base, query.map(str::to_owned), now);
+            streamed::answer(positions::find(&state.store, wanted), page).await?
         }
     })
 }
@@ -131,18 +131,28 @@ fn answer<P: Serialize>(
     query: Option<&str>,
     now: String,
 ) -> Response {
-    let path = format!("/ogc/collections/{}/items", collection.id());
-    let this = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-    let next = found.next.map(|next| format!("{path}?{}", with_cursor(query, &next)));
-    let next = next.map(|next| Link::to(base, &next, "next", GEOJSON, "The next page"));
-    let links = [Link::to(base, &this, "self", GEOJSON, "This page"), up(base, collection)];
     as_geojson(FeatureCollection {
         number_matched: found.matched,
         number_returned: found.features.len(),
         features: found.features,
-        links: links.into_iter().chain(next).collect(),
+        links: links(base, collection, query, found.next.as_deref()),
         time_stamp: now,
     })
+}
+
+/// Where a page leads to, which was asked for by this query.
+pub(super) fn links(
+    base: &Base,
+    collection: Collection,
+    query: Option<&str>,
+    next: Option<&str>,
+) -> Vec<Link> {
+    let path = format!("/ogc/collections/{}/items", collection.id());
+    let this = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    let next = next.map(|next| format!("{path}?{}", with_cursor(query, next)));
+    let next = next.map(|next| Link::to(base, &next, "next", GEOJSON, "The next page"));
+    let links = [Link::to(base, &this, "self", GEOJSON, "This page"), up(base, collection)];
+    links.into_iter().chain(next).collect()
 }
 
 fn alone<P: Serialize>(

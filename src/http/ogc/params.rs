@@ -22,7 +22,7 @@ pub(super) struct Wanted {
 }
 
 /// A rectangle, and heights if they were given.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Region {
     pub(super) bounds: Bounds,
     /// Metres.

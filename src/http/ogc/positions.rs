@@ -1,16 +1,28 @@
 //! Where nodes have been, as features. One is named by its node and its time.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    super::{error::ApiError, geojson::Geometry, rfc3339},
-    items::{Feature, Found},
-    params::Wanted,
+    super::{
+        base::Base,
+        error::ApiError,
+        geojson::{BEGIN, Geometry},
+        listed::json,
+        rfc3339,
+        streamed::{Form, Rows},
+        visits::AT_ONCE,
+    },
+    collections::Collection,
+    items::{Feature, links},
+    links::{GEOJSON, Link},
+    params::{Region, Wanted},
 };
 use crate::{
     domain::{Bounds, NodeId, Position, Timestamp},
-    storage::{HistoryQuery, PlaceQuery, Store},
+    storage::{self, HistoryQuery, PlaceQuery, Store, StoreError, Visit},
 };
 
 /// How often the database is asked for one page. It looks at a bounded number of positions each
@@ -37,31 +49,84 @@ pub(in crate::http) struct Properties {
 }
 
 /// Those wanted, the newest first.
-pub(super) async fn find(
+pub(super) fn find(store: &Arc<dyn Store>, wanted: Wanted) -> Rows<Visit> {
+    let store = Arc::clone(store);
+    Rows::asked(wanted.limit(), wanted.cursor.clone(), AT_ONCE, move |limit, cursor| {
+        let place = wanted.place.clone();
+        let bounds = place.as_ref().map_or(Bounds::EVERYWHERE, |place| place.bounds);
+        let (from, to) = (wanted.from, wanted.to.map(just_after));
+        let question = PlaceQuery { bounds, from, to, limit, cursor };
+        let store = Arc::clone(&store);
+        async move { look(&*store, place.as_ref(), question).await }
+    })
+}
+
+/// The next of them, as long as none was found.
+async fn look(
     store: &dyn Store,
-    wanted: &Wanted,
-) -> Result<Found<Properties>, ApiError> {
-    let mut question = PlaceQuery {
-        bounds: wanted.place.as_ref().map_or(Bounds::EVERYWHERE, |place| place.bounds),
-        from: wanted.from,
-        to: wanted.to.map(just_after),
-        limit: wanted.limit(),
-        cursor: wanted.cursor.clone(),
-    };
-    let mut features = Vec::new();
-    for _ in 0..MAX_LOOKS {
-        let page = store.visits(&question).await?;
-        let is_high = |position: &Position| {
-            wanted.place.as_ref().is_none_or(|place| place.contains(position))
-        };
-        let visits = page.records.iter().filter(|visit| is_high(&visit.position));
-        features.extend(visits.map(|visit| feature(&visit.node, &visit.position)));
-        question.cursor = page.next;
-        if !features.is_empty() || question.cursor.is_none() {
-            break;
+    place: Option<&Region>,
+    mut question: PlaceQuery,
+) -> Result<storage::Page<Visit>, StoreError> {
+    let mut looks = 0;
+    loop {
+        let mut page = store.visits(&question).await?;
+        page.records.retain(|visit| place.is_none_or(|place| place.contains(&visit.position)));
+        looks += 1;
+        if !page.records.is_empty() || page.next.is_none() || looks >= MAX_LOOKS {
+            return Ok(page);
         }
+        question.cursor = page.next;
     }
-    Ok(Found { features, matched: None, next: question.cursor })
+}
+
+/// A page of them, as an answer to this query.
+pub(super) struct Page {
+    base: Base,
+    query: Option<String>,
+    now: String,
+    returned: usize,
+}
+
+/// What a page says after its features.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rest<'a> {
+    links: Vec<Link>,
+    time_stamp: &'a str,
+    number_returned: usize,
+}
+
+impl Page {
+    pub(super) fn new(base: Base, query: Option<String>, now: String) -> Self {
+        Self { base, query, now, returned: 0 }
+    }
+}
+
+impl Form<Visit> for Page {
+    const KIND: &'static str = GEOJSON;
+    const BETWEEN: &'static str = ",";
+
+    fn begin(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(BEGIN);
+    }
+
+    fn row(&mut self, visit: &Visit, text: &mut Vec<u8>) {
+        self.returned += 1;
+        json(&feature(&visit.node, &visit.position), text);
+    }
+
+    fn end(&self, next: Option<&str>, text: &mut Vec<u8>) {
+        let rest = Rest {
+            links: links(&self.base, Collection::Positions, self.query.as_deref(), next),
+            time_stamp: &self.now,
+            number_returned: self.returned,
+        };
+        text.extend_from_slice(b"],");
+        let rest_begins = text.len();
+        json(&rest, text);
+        // Its members are those of the page.
+        text.remove(rest_begins);
+    }
 }
 
 /// The feature of this name.
