@@ -130,9 +130,12 @@ async fn a_commit_that_breaks_in_the_middle_leaves_nothing() {
     let proxy = Proxy::to(port(&database)).await;
     let store = behind(&proxy, &database).await;
     commit(&store, &[full(1, 1, NOON)]).await;
-    for (n, statement) in
-        [(2, "INSERT INTO links"), (3, "UPDATE writers"), (4, "pg_advisory_xact_lock")]
-    {
+    for (n, statement) in [
+        (2, "INSERT INTO writers"),
+        (3, "INSERT INTO links"),
+        (4, "INSERT INTO nodes"),
+        (5, "pg_advisory_xact_lock"),
+    ] {
         // A statement is said in full only when it is new to its connection.
         proxy.cut().await;
         proxy.set(Fault::CutBefore(statement));
@@ -144,7 +147,7 @@ async fn a_commit_that_breaks_in_the_middle_leaves_nothing() {
         proxy.was_cut().await;
         assert_eq!(commit(&store, &[full(1, n, after(n))]).await, [Filed::Packet], "{statement}");
     }
-    assert_eq!(database.sql("SELECT count(*), count(DISTINCT packet_id) FROM packets"), "4|4");
+    assert_eq!(database.sql("SELECT count(*), count(DISTINCT packet_id) FROM packets"), "5|5");
 }
 
 #[tokio::test(flavor = "multi_thread")]

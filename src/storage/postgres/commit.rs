@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustc_hash::FxHasher;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{
     PostgresStore,
@@ -19,7 +19,7 @@ use crate::{
     domain::{Filed, Report, Timestamp},
     storage::{
         StoreError,
-        filing::{self, Absences, Filing},
+        filing::{self, Absences, Entry, Filing},
         sql::{
             columns::Columns,
             nodes::Touched,
@@ -35,31 +35,33 @@ const LOCK: &str = "\
         SELECT DISTINCT hashtext(sender) & 255 AS slot FROM unnest($2::text[]) AS sender \
         ORDER BY slot) AS slots";
 
-/// Packets that a report of the batch may be a further copy of, and whether its gateway's copy is
-/// stored. Parameters: the reports, column by column, and the span in which first copies count.
+/// Packets that reports of the batch may be further copies of, and whose copies are stored.
+/// Parameters: the keys, each once, column by column, and the span in which first copies count.
 ///
-/// What is lateral and has an offset is asked once for each report, by key. Otherwise a plan that
-/// was made while there were few packets would go through all of them for the whole batch.
+/// What is lateral and has an offset is asked once for each key. Otherwise a plan that was made
+/// while there were few packets would go through all of them for the whole batch.
 pub(super) const KNOWN: &str = "\
-    SELECT reports.nth - 1, packets.id, packets.received_at, receptions.packet IS NOT NULL \
-    FROM unnest($1::text[], $2::int8[], $3::text[], $4::text[]) \
-        WITH ORDINALITY AS reports (sender, packet_id, gateway, network, nth) \
+    SELECT keys.nth - 1, packets.id, packets.received_at, \
+        ARRAY(SELECT gateway FROM receptions WHERE packet = packets.id \
+            AND received_at = packets.received_at AND received_at BETWEEN $4 AND $5) \
+    FROM unnest($1::text[], $2::int8[], $3::text[]) \
+        WITH ORDINALITY AS keys (sender, packet_id, network, nth) \
     CROSS JOIN LATERAL ( \
         SELECT id, received_at FROM packets \
-        WHERE sender = reports.sender AND packet_id = reports.packet_id \
-            AND received_at BETWEEN $5 AND $6 AND network = reports.network \
-        OFFSET 0) AS packets \
-    LEFT JOIN LATERAL ( \
-        SELECT packet FROM receptions \
-        WHERE packet = packets.id AND gateway = reports.gateway \
-            AND received_at = packets.received_at AND received_at BETWEEN $5 AND $6 \
-        OFFSET 0) AS receptions ON true";
+        WHERE sender = keys.sender AND packet_id = keys.packet_id \
+            AND received_at BETWEEN $4 AND $5 AND network = keys.network \
+        OFFSET 0) AS packets";
 
-/// Says that this run commits, and takes as many rows for packets as there can be new ones.
+/// Says that this run commits, and what came last, and takes as many rows for packets as are new.
+/// Greatest passes over NULL.
 const ANNOUNCE: &str = "\
-    WITH run AS (INSERT INTO writers (id, commits) VALUES ($1, $2) \
-        ON CONFLICT (id) DO UPDATE SET commits = excluded.commits) \
-    SELECT array_agg(nextval('packet_rows')) FROM generate_series(1, $3)";
+    WITH run AS (INSERT INTO writers (id, commits, last_packet) VALUES ($1, $2, $3) \
+        ON CONFLICT (id) DO UPDATE SET commits = excluded.commits, \
+            last_packet = greatest(writers.last_packet, excluded.last_packet)) \
+    SELECT coalesce(array_agg(nextval('packet_rows')), '{}') FROM generate_series(1, $4)";
+
+/// New packets are numbered from here until they get their rows: no row is less than 1.
+const FIRST_NEW: i64 = i64::MIN;
 
 impl PostgresStore {
     pub(super) async fn commit_batch(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError> {
@@ -116,10 +118,11 @@ impl Journal {
             None => end_absence(&mut transaction, first_arrival(batch)).await?,
         };
         self.attempts += 1;
-        let rows = self.announce(&mut transaction, batch).await.map_err(failed)?;
-        let mut filing = Filing::new(&absences, rows.into_iter());
+        let mut filing = Filing::new(&absences, FIRST_NEW..);
         look_up(&mut transaction, batch, &absences, &mut filing).await?;
-        let filed = self.write(&mut transaction, batch, filing, forget_after).await?;
+        let entries: Vec<_> = batch.iter().map(|report| filing.file(report)).collect();
+        let filed = entries.iter().map(|entry| entry.filed).collect();
+        self.write(&mut transaction, batch, entries, forget_after).await?;
         let doubt = Doubt { attempt: self.attempts, batch: hash(batch), filed };
         let filed = self.doubt.insert(doubt).filed.clone();
         transaction.commit().await.map_err(failed)?;
@@ -145,40 +148,48 @@ impl Journal {
         Ok(self.doubt.take().filter(|_| is_committed).map(|doubt| doubt.filed))
     }
 
+    /// The rows of the new packets, in their order.
     async fn announce(
         &self,
         connection: &mut PgConnection,
-        batch: &[&Report],
+        new: &[&Report],
     ) -> Result<Vec<i64>, sqlx::Error> {
+        let newest = new.iter().map(|report| report.reception.arrived).max();
         sqlx::query_scalar(ANNOUNCE)
             .bind(self.writer)
             .bind(self.attempts)
-            .bind(i64::try_from(batch.len()).unwrap_or(i64::MAX))
+            .bind(newest.map(Timestamp::as_millis))
+            .bind(i64::try_from(new.len()).unwrap_or(i64::MAX))
             .fetch_one(connection)
             .await
     }
 
-    async fn write<'a>(
+    async fn write(
         &self,
         connection: &mut PgConnection,
-        batch: &[&'a Report],
-        mut filing: Filing<'a, impl Iterator<Item = i64>>,
+        batch: &[&Report],
+        entries: Vec<Entry>,
         forget_after: Duration,
-    ) -> Result<Vec<Filed>, StoreError> {
-        let mut filed = Vec::with_capacity(batch.len());
-        let mut packets = Vec::with_capacity(batch.len());
-        let mut receptions = Vec::with_capacity(batch.len());
-        for &report in batch {
-            let entry = filing.file(report);
-            filed.push(entry.filed);
-            if entry.filed == Filed::Packet {
-                packets.push(PacketRow { row: entry.row, report });
-            }
-            if entry.filed != Filed::Duplicate {
-                let copy = ReceptionRow { packet: entry.row, reception: &report.reception };
-                receptions.push(FiledReceptionRow { copy, received_at: entry.received_at });
-            }
-        }
+    ) -> Result<(), StoreError> {
+        let filed = || batch.iter().copied().zip(&entries);
+        let new: Vec<_> = filed()
+            .filter(|(_, entry)| entry.filed == Filed::Packet)
+            .map(|(report, _)| report)
+            .collect();
+        let rows = self.announce(connection, &new).await.map_err(failed)?;
+        let row = |entry: &Entry| {
+            let nth = usize::try_from(entry.row.wrapping_sub(FIRST_NEW)).ok();
+            nth.and_then(|nth| rows.get(nth)).copied().unwrap_or(entry.row)
+        };
+        let packets: Vec<_> =
+            new.iter().zip(&rows).map(|(&report, &row)| PacketRow { row, report }).collect();
+        let receptions: Vec<_> = filed()
+            .filter(|(_, entry)| entry.filed != Filed::Duplicate)
+            .map(|(report, entry)| FiledReceptionRow {
+                copy: ReceptionRow { packet: row(entry), reception: &report.reception },
+                received_at: entry.received_at,
+            })
+            .collect();
         insert(connection, &packets).await.map_err(failed)?;
         insert(connection, &receptions).await.map_err(failed)?;
         let Histories { positions, readings, messages, links } = Histories::of(&packets);
@@ -186,26 +197,11 @@ impl Journal {
         insert(connection, &readings).await.map_err(failed)?;
         insert(connection, &messages).await.map_err(failed)?;
         insert(connection, &links).await.map_err(failed)?;
-        let new: Vec<_> = packets.iter().map(|packet| packet.report).collect();
-        let Some(newest) = new.iter().map(|report| report.reception.arrived).max() else {
-            return Ok(filed);
-        };
+        if new.is_empty() {
+            return Ok(());
+        }
         let nodes = read::merged(connection, Touched::by(new), forget_after).await?;
-        insert(connection, &nodes).await.map_err(failed)?;
-        self.sign_of_life(connection, newest).await.map_err(failed)?;
-        Ok(filed)
-    }
-
-    async fn sign_of_life(
-        &self,
-        connection: &mut PgConnection,
-        newest: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        // Greatest passes over NULL.
-        const SQL: &str =
-            "UPDATE writers SET last_packet = greatest(last_packet, $2) WHERE id = $1";
-        let query = sqlx::query(SQL).bind(self.writer).bind(newest.as_millis());
-        query.execute(connection).await.map(drop)
+        insert(connection, &nodes).await.map_err(failed)
     }
 }
 
@@ -225,12 +221,16 @@ async fn look_up<'a, R: Iterator<Item = i64>>(
     absences: &Absences,
     filing: &mut Filing<'a, R>,
 ) -> Result<(), StoreError> {
-    let keys = || batch.iter().map(|report| &report.packet.key);
+    // The copies of a packet side by side: it is asked for once.
+    let mut copies = batch.to_vec();
+    copies.sort_by(|one, other| one.packet.key.cmp(&other.packet.key));
+    let packets: Vec<_> =
+        copies.chunk_by(|one, other| one.packet.key == other.packet.key).collect();
+    let keys = || packets.iter().filter_map(|copies| copies.first()).map(|one| &one.packet.key);
     let (earliest, latest) = filing::span(absences, batch);
     let known = sqlx::query(KNOWN)
         .bind(keys().map(|key| key.sender.to_string()).collect::<Vec<_>>())
         .bind(keys().map(|key| key.id.cast_signed()).collect::<Vec<_>>())
-        .bind(batch.iter().map(|report| report.reception.gateway.to_string()).collect::<Vec<_>>())
         .bind(keys().map(|key| key.network.name()).collect::<Vec<_>>())
         .bind(earliest.as_millis())
         .bind(latest.as_millis())
@@ -238,10 +238,14 @@ async fn look_up<'a, R: Iterator<Item = i64>>(
         .await
         .map_err(failed)?;
     for row in &known {
+        let gateways: Vec<String> = row.try_get(3).map_err(failed)?;
         let mut columns = Columns::of(row);
         let at: usize = columns.integer()?;
-        let (row, received_at, copy) = (columns.integer()?, columns.timestamp()?, columns.flag()?);
-        filing.found(batch[at], row, received_at, copy);
+        let (row, received_at) = (columns.integer()?, columns.timestamp()?);
+        for report in packets[at] {
+            let gateway = report.reception.gateway.to_string();
+            filing.found(report, row, received_at, gateways.contains(&gateway));
+        }
     }
     Ok(())
 }

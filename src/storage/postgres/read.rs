@@ -75,14 +75,6 @@ pub(super) async fn page<T>(
     question.answer(&rows)
 }
 
-macro_rules! node_as_json {
-    () => {
-        concat!("json_build_array(", node_columns!("position_own_clock::int"), ")::text")
-    };
-}
-
-pub(super) use node_as_json;
-
 /// All nodes heard at or after `since`, the oldest first.
 pub(super) async fn heard_since(
     connection: &mut PgConnection,
@@ -90,13 +82,13 @@ pub(super) async fn heard_since(
 ) -> Result<Vec<Node>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
-        node_as_json!(),
+        node_columns!(),
         " FROM nodes WHERE last_heard >= $1 AND id NOT IN (SELECT node FROM kept_out) \
           ORDER BY last_heard, id"
     );
-    let query = sqlx::query_scalar::<_, String>(SQL).bind(since.as_millis());
+    let query = sqlx::query(SQL).bind(since.as_millis());
     let rows = query.fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(|row| nodes::from_json(row)).collect()
+    rows.iter().map(nodes::from_row).collect()
 }
 
 /// What has become of the nodes touched.
@@ -105,8 +97,8 @@ pub(super) async fn merged(
     touched: Touched<'_>,
     forget_after: std::time::Duration,
 ) -> Result<Vec<NodeRow>, StoreError> {
-    const SQL: &str = concat!("SELECT ", node_as_json!(), " FROM nodes WHERE id = ANY($1)");
-    let query = sqlx::query_scalar::<_, String>(SQL).bind(touched.ids());
+    const SQL: &str = concat!("SELECT ", node_columns!(), " FROM nodes WHERE id = ANY($1)");
+    let query = sqlx::query(SQL).bind(touched.ids());
     let held = query.fetch_all(connection).await.map_err(failed)?;
-    touched.merged(held.iter().map(|row| nodes::from_json(row)), forget_after)
+    touched.merged(held.iter().map(nodes::from_row), forget_after)
 }

@@ -5,7 +5,6 @@ use sqlx::PgConnection;
 use super::{
     connection::failed,
     insert::insert,
-    read::node_as_json,
     withhold::{note_out, some_goes},
 };
 use crate::{
@@ -52,16 +51,16 @@ async fn states(
 ) -> Result<Option<Reapplied>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
-        node_as_json!(),
+        node_columns!(),
         " FROM nodes WHERE id > $1 ORDER BY id LIMIT $2 FOR UPDATE"
     );
-    let page = sqlx::query_scalar::<_, String>(SQL).bind(&after).bind(rows);
+    let page = sqlx::query(SQL).bind(&after).bind(rows);
     let page = page.fetch_all(&mut *connection).await.map_err(failed)?;
     let mut next = Reapplied::Packets(String::new(), i64::MIN, i64::MIN);
     let mut before = after;
     let mut changed = Vec::new();
     for row in &page {
-        let node = nodes::from_json(row)?;
+        let node = nodes::from_row(row)?;
         let id = node.id.to_string();
         let kinds = sqlx::query(said::KINDS_OF).bind(&id);
         let kinds = kinds.fetch_all(&mut *connection).await.map_err(failed)?;

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
-use super::{
-    PostgresStore, connection::failed, give_back, insert::insert, read::node_as_json, reapply,
-};
+use super::{PostgresStore, connection::failed, give_back, insert::insert, reapply};
 use crate::{
     domain::{
         NodeId, Remark,
@@ -253,13 +251,13 @@ async fn mentions(
 /// Takes a node out of the lists of those that hear it.
 async fn neighbours(connection: &mut PgConnection, node: &NodeId) -> Result<(), StoreError> {
     const HEARING: &str =
-        concat!("SELECT ", node_as_json!(), " FROM nodes WHERE strpos(links, $1) > 0 FOR UPDATE");
+        concat!("SELECT ", node_columns!(), " FROM nodes WHERE strpos(links, $1) > 0 FOR UPDATE");
     let named = serde_json::to_string(&node.to_string()).unwrap_or_default();
-    let hearing = sqlx::query_scalar::<_, String>(HEARING).bind(named);
+    let hearing = sqlx::query(HEARING).bind(named);
     let hearing = hearing.fetch_all(&mut *connection).await.map_err(failed)?;
     let mut changed = Vec::new();
     for row in &hearing {
-        let mut one = nodes::from_json(row)?;
+        let mut one = nodes::from_row(row)?;
         one.links = one.links.map(|links| without(links, |id| id == node));
         changed.push(NodeRow(one));
     }

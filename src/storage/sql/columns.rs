@@ -79,8 +79,12 @@ impl<'r, R: Cells> Columns<'r, R> {
         self.str().map(Into::into)
     }
 
+    pub(super) fn optional_str(&mut self) -> Result<Option<&'r str>, StoreError> {
+        self.next(R::text)
+    }
+
     pub(super) fn optional_text(&mut self) -> Result<Option<Box<str>>, StoreError> {
-        self.next(R::text).map(|text| text.map(Into::into))
+        self.optional_str().map(|text| text.map(Into::into))
     }
 
     pub(in crate::storage) fn flag(&mut self) -> Result<bool, StoreError> {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    columns::corrupt,
-    rows::{Row, Unbindable, Values, put_position},
+    columns::{Cells, Columns, corrupt},
+    rows::{POSITION_COLUMNS, Row, Unbindable, Values, put_position},
     state,
 };
 use crate::{
@@ -16,19 +16,13 @@ use crate::{
     storage::StoreError,
 };
 
-/// The columns, in their order. Where a database has truth values, it says how one becomes 0 or 1.
+/// The columns, in their order.
 macro_rules! node_columns {
     () => {
-        $crate::storage::sql::nodes::node_columns!("position_own_clock")
-    };
-    ($own_clock:literal) => {
-        concat!(
-            "id, network, last_heard, short_name, long_name, hw_model, role, firmware, channel, \
-             info_heard, position_time, position_heard, ",
-            $own_clock,
-            ", latitude_e7, longitude_e7, altitude_m, ground_speed_kmh, ground_track_deg, \
-             sats_in_view, precision_bits, telemetry, links"
-        )
+        "id, network, last_heard, short_name, long_name, hw_model, role, firmware, channel, \
+         info_heard, position_time, position_heard, position_own_clock, latitude_e7, longitude_e7, \
+         altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view, precision_bits, telemetry, \
+         links"
     };
 }
 pub(in crate::storage) use node_columns;
@@ -86,6 +80,42 @@ impl<'a> Touched<'a> {
         }
         Ok(self.nodes.into_values().flatten().map(NodeRow).collect())
     }
+}
+
+/// A node from its columns, as it was when it was written. Whether it is online is for the world to
+/// say.
+pub(in crate::storage) fn from_row(row: &impl Cells) -> Result<Node, StoreError> {
+    let mut columns = Columns::of(row);
+    let (id, network) = (columns.node_id()?, columns.network()?);
+    let last_heard = columns.timestamp()?;
+    let info = Info {
+        short_name: columns.optional_text()?,
+        long_name: columns.optional_text()?,
+        hw_model: columns.optional_text()?,
+        role: columns.optional_text()?,
+        firmware: columns.optional_text()?,
+        channel: columns.optional_text()?,
+    };
+    let info_heard = columns.optional_timestamp()?;
+    let position = if let Some(time) = columns.optional_timestamp()? {
+        Some(columns.position(time)?)
+    } else {
+        columns.skip(POSITION_COLUMNS - 1);
+        None
+    };
+    let telemetry = columns.optional_str()?.map(state::telemetry_from_json).transpose()?;
+    let links = columns.optional_str()?.map(state::links_from_json).transpose()?;
+    Ok(Node {
+        id,
+        network,
+        number: 0,
+        info: Arc::new(info),
+        info_stamp: Stamp::heard(info_heard.unwrap_or(NEVER)),
+        position,
+        telemetry: telemetry.map(Arc::new).unwrap_or_default(),
+        status: Status { online: true, last_heard },
+        links: links.map(Arc::new),
+    })
 }
 
 /// A node from the JSON array of its columns.
@@ -190,10 +220,8 @@ impl TryFrom<SavedNode<'_>> for Node {
 
 /// A number that was written with single precision.
 fn single(number: Option<&RawValue>) -> Result<Option<f32>, StoreError> {
-    // Postgres writes what is not finite as a text.
     let read = |number: &RawValue| {
-        let text = number.get().trim_matches('"');
-        text.parse().ok().ok_or_else(|| corrupt("number", number.get()))
+        number.get().parse().ok().ok_or_else(|| corrupt("number", number.get()))
     };
     number.map(read).transpose()
 }

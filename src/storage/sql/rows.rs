@@ -237,6 +237,9 @@ impl Row for ObservedRow<'_> {
     }
 }
 
+/// How many columns [`put_position`] fills.
+pub(super) const POSITION_COLUMNS: usize = 10;
+
 /// The columns from the time to the precision, which histories and states share; all NULL where no
 /// position is known.
 pub(super) fn put_position(
