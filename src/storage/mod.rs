@@ -15,6 +15,7 @@ mod pace;
 mod place;
 mod postgres;
 mod quarantine;
+mod recent;
 mod retention;
 mod sql;
 mod sqlite;

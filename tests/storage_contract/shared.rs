@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use geocast::{
-    domain::{Filed, NodeId, PACKET_WINDOW, Report, Timestamp},
-    storage::{self, PostgresLimits, Store, StoreError},
+    domain::{
+        Filed, NodeId, PACKET_WINDOW, Report, Timestamp,
+        policy::{Left, Why},
+    },
+    storage::{self, Erasure, PostgresLimits, Store, StoreError},
 };
 
 use tokio::task::JoinSet;
@@ -84,6 +87,47 @@ async fn what_two_servers_hear_of_one_node_is_merged() {
         assert_eq!(node.position.unwrap().place.latitude_e7(), n.cast_signed());
         assert_eq!(node.info.long_name.as_deref(), Some(n.to_string().as_str()));
     }
+}
+
+#[tokio::test]
+async fn what_another_server_stored_meanwhile_is_known() {
+    let database = Database::create();
+    let (one, other) = (open(&database).await, open(&database).await);
+    assert_eq!(commit(&one, &[report(1, 1, 1, NOON)]).await, [Filed::Packet]);
+    let mut named = report(1, 2, 1, after(1));
+    named.patch.info.long_name = Some("Hill".into());
+    assert_eq!(commit(&other, &[named.clone()]).await, [Filed::Packet]);
+    let [again] = by_gateway(&[named], 2).try_into().unwrap();
+    let copies = [again, report(1, 1, 1, after(2)), report(1, 3, 1, after(2))];
+    let expected = [Filed::Reception, Filed::Duplicate, Filed::Packet];
+    assert_eq!(commit(&one, &copies).await, expected);
+    assert_eq!(nodes(&one).await[0].info.long_name.as_deref(), Some("Hill"));
+}
+
+#[tokio::test]
+async fn what_another_server_removed_meanwhile_is_not_remembered() {
+    let database = Database::create();
+    let (one, other) = (open(&database).await, open(&database).await);
+    let mut named = report(1, 1, 1, NOON);
+    named.patch.info.long_name = Some("Hill".into());
+    commit(&one, &[named]).await;
+    let node = NodeId::Radio(1);
+    let left = Left { why: Why::Forgotten, since: NOON };
+    other.keep_out(&node, left).await.unwrap();
+    // Seen before the last of it is removed.
+    commit(&one, &[report(2, 1, 1, after(1))]).await;
+    let mut from = Some(Erasure::default());
+    while let Some(step) = from {
+        from = other.erase(&node, step, 1).await.unwrap();
+    }
+    other.let_in(&node).await.unwrap();
+    assert_eq!(commit(&one, &[report(1, 1, 2, after(2))]).await, [Filed::Packet]);
+    let node = nodes(&one).await.into_iter().find(|known| known.id == node).unwrap();
+    assert_eq!(node.info.long_name, None);
+    one.close().await;
+    other.close().await;
+    let checkup = storage::check_up(&database.url).await.unwrap();
+    assert_eq!(checkup.problems, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -12,17 +12,18 @@ use super::{
     PostgresStore,
     connection::{failed, hang_up, unavailable},
     insert::insert,
-    journal::{Doubt, Journal, LOCKS, be_present, end_absence},
+    journal::{Doubt, Journal, LOCKS, Memory, be_present, end_absence},
     read,
 };
 use crate::{
     domain::{Filed, Report, Timestamp},
     storage::{
         StoreError,
-        filing::{self, Absences, Entry, Filing},
+        filing::{self, Entry, Filing},
+        recent::remember_nodes,
         sql::{
             columns::Columns,
-            nodes::Touched,
+            nodes::{NodeRow, Touched},
             rows::{Histories, PacketRow, ReceptionRow, Row, Unbindable, Values},
         },
     },
@@ -73,11 +74,13 @@ impl PostgresStore {
             return Err(StoreError::Unavailable("the database is closed".to_owned()));
         }
         // Whatever happens to it meanwhile, a connection that failed is not used again.
-        let connection = match journal.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.server.within(self.connect_to_write()).await,
+        let mut connection = if let Some(connection) = journal.connection.take() {
+            connection
+        } else {
+            // Another server may answer, which does not hold what the former one did.
+            journal.memory = Memory::new();
+            self.server.within(self.connect_to_write()).await?
         };
-        let mut connection = connection?;
         let work = journal.commit(&mut connection, batch, self.forget_after);
         let outcome = self.server.within(work).await;
         match outcome {
@@ -118,16 +121,25 @@ impl Journal {
             None => end_absence(&mut transaction, first_arrival(batch)).await?,
         };
         self.attempts += 1;
+        self.memory.look_around(&mut transaction, self.writer).await.map_err(failed)?;
+        let mut recent = self.memory.recent.recall(batch);
         let mut filing = Filing::new(&absences, FIRST_NEW..);
-        look_up(&mut transaction, batch, &absences, &mut filing).await?;
-        let entries: Vec<_> = batch.iter().map(|report| filing.file(report)).collect();
+        let unknown = recent.tell(batch, &absences, &mut filing);
+        if !unknown.is_empty() {
+            let span = filing::span(&absences, batch);
+            look_up(&mut transaction, &unknown, span, &mut filing).await?;
+        }
+        let mut entries: Vec<_> = batch.iter().map(|report| filing.file(report)).collect();
+        let nodes = self.write(&mut transaction, batch, &mut entries, forget_after).await?;
         let filed = entries.iter().map(|entry| entry.filed).collect();
-        self.write(&mut transaction, batch, entries, forget_after).await?;
         let doubt = Doubt { attempt: self.attempts, batch: hash(batch), filed };
         let filed = self.doubt.insert(doubt).filed.clone();
         transaction.commit().await.map_err(failed)?;
         self.doubt = None;
         self.absences = Some(absences);
+        recent.remember_all(batch, &entries);
+        self.memory.recent = recent;
+        remember_nodes(&mut self.memory.nodes, nodes);
         Ok(filed)
     }
 
@@ -164,29 +176,30 @@ impl Journal {
             .await
     }
 
+    /// Writes what is filed, and gives new packets their rows; what the nodes are now.
     async fn write(
-        &self,
+        &mut self,
         connection: &mut PgConnection,
         batch: &[&Report],
-        entries: Vec<Entry>,
+        entries: &mut [Entry],
         forget_after: Duration,
-    ) -> Result<(), StoreError> {
-        let filed = || batch.iter().copied().zip(&entries);
-        let new: Vec<_> = filed()
-            .filter(|(_, entry)| entry.filed == Filed::Packet)
-            .map(|(report, _)| report)
-            .collect();
+    ) -> Result<Vec<NodeRow>, StoreError> {
+        let is_new = |entry: &Entry| entry.filed == Filed::Packet;
+        let filed = batch.iter().copied().zip(&*entries);
+        let new: Vec<_> =
+            filed.filter(|(_, entry)| is_new(entry)).map(|(report, _)| report).collect();
         let rows = self.announce(connection, &new).await.map_err(failed)?;
-        let row = |entry: &Entry| {
+        for entry in &mut *entries {
             let nth = usize::try_from(entry.row.wrapping_sub(FIRST_NEW)).ok();
-            nth.and_then(|nth| rows.get(nth)).copied().unwrap_or(entry.row)
-        };
+            entry.row = nth.and_then(|nth| rows.get(nth)).copied().unwrap_or(entry.row);
+        }
         let packets: Vec<_> =
             new.iter().zip(&rows).map(|(&report, &row)| PacketRow { row, report }).collect();
-        let receptions: Vec<_> = filed()
+        let filed = batch.iter().zip(&*entries);
+        let receptions: Vec<_> = filed
             .filter(|(_, entry)| entry.filed != Filed::Duplicate)
             .map(|(report, entry)| FiledReceptionRow {
-                copy: ReceptionRow { packet: row(entry), reception: &report.reception },
+                copy: ReceptionRow { packet: entry.row, reception: &report.reception },
                 received_at: entry.received_at,
             })
             .collect();
@@ -198,10 +211,13 @@ impl Journal {
         insert(connection, &messages).await.map_err(failed)?;
         insert(connection, &links).await.map_err(failed)?;
         if new.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let nodes = read::merged(connection, Touched::by(new), forget_after).await?;
-        insert(connection, &nodes).await.map_err(failed)
+        let mut touched = Touched::by(new);
+        touched.recall(&mut self.memory.nodes);
+        let nodes = read::merged(connection, touched, forget_after).await?;
+        insert(connection, &nodes).await.map_err(failed)?;
+        Ok(nodes)
     }
 }
 
@@ -214,20 +230,14 @@ async fn lock(connection: &mut PgConnection, batch: &[&Report]) -> Result<(), sq
     sqlx::query(LOCK).bind(LOCKS).bind(senders).execute(connection).await.map(drop)
 }
 
-/// Asks for all reports at once what is stored of them.
+/// Asks what is stored of packets, of each of which these are copies, in this span.
 async fn look_up<'a, R: Iterator<Item = i64>>(
     connection: &mut PgConnection,
-    batch: &[&'a Report],
-    absences: &Absences,
+    packets: &[Vec<&'a Report>],
+    (earliest, latest): (Timestamp, Timestamp),
     filing: &mut Filing<'a, R>,
 ) -> Result<(), StoreError> {
-    // The copies of a packet side by side: it is asked for once.
-    let mut copies = batch.to_vec();
-    copies.sort_by(|one, other| one.packet.key.cmp(&other.packet.key));
-    let packets: Vec<_> =
-        copies.chunk_by(|one, other| one.packet.key == other.packet.key).collect();
     let keys = || packets.iter().filter_map(|copies| copies.first()).map(|one| &one.packet.key);
-    let (earliest, latest) = filing::span(absences, batch);
     let known = sqlx::query(KNOWN)
         .bind(keys().map(|key| key.sender.to_string()).collect::<Vec<_>>())
         .bind(keys().map(|key| key.id.cast_signed()).collect::<Vec<_>>())
@@ -242,7 +252,7 @@ async fn look_up<'a, R: Iterator<Item = i64>>(
         let mut columns = Columns::of(row);
         let at: usize = columns.integer()?;
         let (row, received_at) = (columns.integer()?, columns.timestamp()?);
-        for report in packets[at] {
+        for report in &packets[at] {
             let gateway = report.reception.gateway.to_string();
             filing.found(report, row, received_at, gateways.contains(&gateway));
         }

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
 
 use super::{connection::failed, partitions::Partitions};
 use crate::{
-    domain::{Filed, Timestamp},
+    domain::{Filed, Node, NodeId, Timestamp},
     storage::{
         StoreError,
         filing::{Absence, Absences},
+        recent::Recent,
     },
 };
 
@@ -43,6 +45,47 @@ pub(super) struct Journal {
     /// that ends the last one.
     pub(super) absences: Option<Absences>,
     pub(super) partitions: Partitions,
+    pub(super) memory: Memory,
+}
+
+/// What is stored, as far as this run stored it and nobody else has changed it since.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// What [`SEEN`] said when a transaction last began.
+    seen: Option<String>,
+    pub(super) recent: Recent,
+    pub(super) nodes: FxHashMap<NodeId, Node>,
+}
+
+/// What changes with each commit of another run, and with each removal or change of what is stored,
+/// whoever makes it; and when the newest packet came.
+const SEEN: &str = "\
+    SELECT concat_ws(' ', (SELECT changes FROM policy), \
+            string_agg(id || ':' || commits, ' ' ORDER BY id) FILTER (WHERE id <> $1)), \
+        max(last_packet) \
+    FROM writers";
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self { seen: None, recent: Recent::beside(None), nodes: FxHashMap::default() }
+    }
+
+    /// Forgets everything if somebody else changed what is stored since the last time. To be asked
+    /// behind the locks of a batch: what is not committed yet is of none of its senders.
+    pub(super) async fn look_around(
+        &mut self,
+        connection: &mut PgConnection,
+        writer: i64,
+    ) -> Result<(), sqlx::Error> {
+        let (seen, newest): (String, Option<i64>) =
+            sqlx::query_as(SEEN).bind(writer).fetch_one(connection).await?;
+        if self.seen.as_ref() != Some(&seen) {
+            self.recent = Recent::beside(newest.map(Timestamp::from_millis));
+            self.nodes.clear();
+            self.seen = Some(seen);
+        }
+        Ok(())
+    }
 }
 
 /// A transaction that may have been committed: the connection ended before the answer came.
@@ -98,6 +141,7 @@ impl Journal {
             doubt: None,
             absences: None,
             partitions: Partitions::default(),
+            memory: Memory::new(),
         })
     }
 }

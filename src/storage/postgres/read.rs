@@ -98,7 +98,11 @@ pub(super) async fn merged(
     forget_after: std::time::Duration,
 ) -> Result<Vec<NodeRow>, StoreError> {
     const SQL: &str = concat!("SELECT ", node_columns!(), " FROM nodes WHERE id = ANY($1)");
-    let query = sqlx::query(SQL).bind(touched.ids());
-    let held = query.fetch_all(connection).await.map_err(failed)?;
+    let ids = touched.ids();
+    let held = if ids.is_empty() {
+        Vec::new()
+    } else {
+        sqlx::query(SQL).bind(ids).fetch_all(connection).await.map_err(failed)?
+    };
     touched.merged(held.iter().map(nodes::from_row), forget_after)
 }

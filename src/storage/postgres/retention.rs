@@ -14,6 +14,7 @@ use super::{
     give_back,
     journal::{LOCKS, absences},
     partitions::DAY_MS,
+    withhold::changed,
 };
 use crate::{
     domain::Timestamp,
@@ -137,6 +138,9 @@ async fn remove(
         }
         let removed = remove_of(connection, tables, cutoff, came, age < BY_ROW).await;
         if let Some(removed) = removed.map_err(failed)? {
+            if tables.contains(&History::Packets) {
+                changed(connection).await.map_err(failed)?;
+            }
             return Ok(Some(removed));
         }
     }

@@ -93,7 +93,7 @@ impl Withhold for PostgresStore {
             let mut transaction = begin(connection).await?;
             let gone = sqlx::query(said::LET_IN).bind(node.to_string());
             let gone = gone.execute(&mut *transaction).await.map_err(failed)?;
-            sqlx::query(said::CHANGED).execute(&mut *transaction).await.map_err(failed)?;
+            changed(&mut transaction).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
             Ok(gone.rows_affected() > 0)
         })
@@ -138,6 +138,7 @@ impl Withhold for PostgresStore {
             let kept_out = kept_out.into_iter().map(|row| (row.node, row.left)).collect();
             let mut transaction = begin(connection).await?;
             let next = reapply::reapply(&mut transaction, policy, &kept_out, from, rows).await?;
+            changed(&mut transaction).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
             Ok(next)
         })
@@ -171,7 +172,13 @@ pub(super) async fn note_out(
         let gone = sqlx::query(said::STATE_GOES).bind(&id);
         gone.execute(&mut *connection).await.map_err(failed)?;
     }
-    sqlx::query(said::CHANGED).execute(connection).await.map(drop).map_err(failed)
+    changed(connection).await.map_err(failed)
+}
+
+/// Says to all servers that what they remember of nodes, packets or copies may be gone. In the
+/// transaction that makes it so.
+pub(super) async fn changed(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(said::CHANGED).execute(connection).await.map(drop)
 }
 
 /// Removes some of what a node said since a time; says whether there was any.
@@ -203,6 +210,7 @@ async fn own(
         let gone = sqlx::query(sql).bind(&id).execute(&mut *transaction).await.map_err(failed)?;
         any |= gone.rows_affected() > 0;
     }
+    changed(&mut transaction).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     if any {
         return Ok(Some(Erasure::Own));
@@ -236,6 +244,7 @@ async fn mentions(
     }
     let query = sqlx::query(ADDRESSEE).bind(from).bind(until).bind(&id);
     query.execute(&mut *transaction).await.map_err(failed)?;
+    changed(&mut transaction).await.map_err(failed)?;
     let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *transaction).await.map_err(failed)?;
     if until <= last {
         transaction.commit().await.map_err(failed)?;

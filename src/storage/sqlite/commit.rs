@@ -5,17 +5,13 @@ use std::{ops::RangeFrom, time::Duration};
 use rustc_hash::FxHashMap;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{
-    SqliteStore, failed,
-    insert::insert,
-    read,
-    recent::{Recent, Stored},
-};
+use super::{SqliteStore, failed, insert::insert, read};
 use crate::{
     domain::{Filed, Node, NodeId, Packet, Report},
     storage::{
         StoreError,
         filing::{self, Absence, Absences, Entry, Filing},
+        recent::{Recent, remember_nodes},
         sql::{
             columns::{Columns, corrupt},
             nodes::{NodeRow, Touched},
@@ -63,10 +59,8 @@ impl SqliteStore {
         let (entries, nodes) = self.give_back(connection, outcome).await?;
         journal.absences = absences;
         journal.last_before_start = None;
-        journal.remember(nodes);
-        for (report, entry) in batch.iter().zip(&entries) {
-            recent.remember(report, *entry);
-        }
+        remember_nodes(&mut journal.nodes, nodes);
+        recent.remember_all(batch, &entries);
         journal.recent = recent;
         Ok(entries.into_iter().map(|entry| entry.filed).collect())
     }
@@ -131,23 +125,7 @@ async fn look_up<'a>(
     let next_row: i64 =
         sqlx::query_scalar(NEXT_ROW).fetch_one(&mut *connection).await.map_err(failed)?;
     let mut filing = Filing::new(absences, next_row..);
-    // The copies of a packet side by side: it is asked for once.
-    let mut copies = batch.to_vec();
-    copies.sort_by(|one, other| one.packet.key.cmp(&other.packet.key));
-    let mut unknown = Vec::new();
-    for copies in copies.chunk_by(|one, other| one.packet.key == other.packet.key) {
-        if !copies.iter().all(|report| recent.settles(report, absences)) {
-            unknown.push(copies);
-            continue;
-        }
-        let Some(Report { packet: Packet { key, .. }, .. }) = copies.first() else { continue };
-        for Stored { row, received_at, gateways } in recent.of(key) {
-            for report in copies {
-                let copy = gateways.contains(&report.reception.gateway);
-                filing.found(report, *row, *received_at, copy);
-            }
-        }
-    }
+    let unknown = recent.tell(batch, absences, &mut filing);
     if unknown.is_empty() {
         return Ok(filing);
     }
@@ -173,7 +151,7 @@ async fn look_up<'a>(
         let gateways = columns.text()?;
         let gateways: Vec<String> = serde_json::from_str(&gateways)
             .map_err(|_not_json| corrupt("list of gateways", &*gateways))?;
-        for report in unknown[at] {
+        for report in &unknown[at] {
             let gateway = report.reception.gateway.to_string();
             filing.found(report, row, received_at, gateways.contains(&gateway));
         }

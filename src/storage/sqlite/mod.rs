@@ -12,7 +12,6 @@ mod quarantine;
 mod read;
 mod reading;
 mod reapply;
-mod recent;
 mod retention;
 mod sizes;
 mod withhold;
@@ -38,7 +37,6 @@ use sqlx::{
     },
 };
 
-use self::recent::Recent;
 pub(super) use self::{
     access::beside_a_server,
     backup::back_up,
@@ -49,7 +47,8 @@ use super::{
     AccessStore, HeardPacket, Hearing, HistoryQuery, Keep, LinkRow, Loaded, Page, PlaceQuery,
     Sizes, Store, StoreError, Swept, TelemetryRow, Total, Visit, Window,
     filing::{Absence, Absences},
-    sql::{columns::Columns, history, migrations::Schema, nodes::NodeRow},
+    recent::Recent,
+    sql::{columns::Columns, history, migrations::Schema},
 };
 use crate::domain::{Continuation, Filed, Message, Node, NodeId, Position, Report, Timestamp};
 
@@ -86,22 +85,6 @@ struct Journal {
     /// be read; a commit takes out what it touches and puts it back when it has succeeded.
     nodes: FxHashMap<NodeId, Node>,
     recent: Recent,
-}
-
-/// Nodes that are remembered. When there are more, all are forgotten and read again.
-const MOST_REMEMBERED: usize = 10_000;
-
-/// Packets that are remembered: as many at least, and less than twice as many. One with two
-/// gateways takes about 200 bytes.
-const GENERATION: usize = 1 << 16;
-
-impl Journal {
-    fn remember(&mut self, nodes: Vec<NodeRow>) {
-        if self.nodes.len() + nodes.len() > MOST_REMEMBERED {
-            self.nodes.clear();
-        }
-        self.nodes.extend(nodes.into_iter().map(|NodeRow(node)| (node.id.clone(), node)));
-    }
 }
 
 impl SqliteStore {
@@ -185,7 +168,7 @@ impl SqliteStore {
             absences: Absences::new(spans.collect::<Result<_, StoreError>>()?),
             last_before_start: last,
             nodes: FxHashMap::default(),
-            recent: Recent::new(GENERATION, last.unwrap_or(Timestamp::from_millis(i64::MIN))),
+            recent: Recent::beside(last),
         };
         Ok(Self {
             writer,

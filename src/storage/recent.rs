@@ -1,23 +1,42 @@
-//! The packets stored last, as the database holds them: most copies are filed by it alone.
+//! What was stored last, as the database holds it: most copies are filed by it alone, and most nodes
+//! need not be read.
 
 use rustc_hash::FxHashMap;
 
 use crate::{
-    domain::{Filed, NodeId, PacketKey, Report, Timestamp},
-    storage::filing::{Absences, Entry},
+    domain::{Filed, Node, NodeId, PacketKey, Report, Timestamp},
+    storage::{
+        filing::{Absences, Entry, Filing},
+        sql::nodes::NodeRow,
+    },
 };
+
+/// Nodes that are remembered. When there are more, all are forgotten and read again.
+const MOST_NODES: usize = 10_000;
+
+/// Packets that are remembered: as many at least, and less than twice as many. One with two
+/// gateways takes about 200 bytes.
+const GENERATION: usize = 1 << 16;
+
+/// Adds nodes as they were committed.
+pub(super) fn remember_nodes(remembered: &mut FxHashMap<NodeId, Node>, nodes: Vec<NodeRow>) {
+    if remembered.len() + nodes.len() > MOST_NODES {
+        remembered.clear();
+    }
+    remembered.extend(nodes.into_iter().map(|NodeRow(node)| (node.id.clone(), node)));
+}
 
 /// A packet in the database.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) row: i64,
-    pub(super) received_at: Timestamp,
+struct Stored {
+    row: i64,
+    received_at: Timestamp,
     /// Those whose copies are stored.
-    pub(super) gateways: Vec<NodeId>,
+    gateways: Vec<NodeId>,
 }
 
-/// What was committed since some time, all of it. Nobody else writes the file, so for what came
-/// later nobody needs to ask.
+/// What was committed since some time, all of it: for what came later nobody needs to ask. Whoever
+/// keeps it knows that nobody else stores packets, or notices it before they are asked for here.
 #[derive(Debug)]
 pub(super) struct Recent {
     /// Packets in a generation: as many are remembered at least, and less than twice as many.
@@ -43,8 +62,13 @@ impl Default for Generation {
 }
 
 impl Recent {
-    /// A memory of nothing yet, beside a database whose packets were received until then.
-    pub(super) fn new(generation: usize, until: Timestamp) -> Self {
+    /// A memory of nothing yet, beside a database whose packets were received until then; none if
+    /// it holds no packets.
+    pub(super) fn beside(until: Option<Timestamp>) -> Self {
+        Self::new(GENERATION, until.unwrap_or(Timestamp::from_millis(i64::MIN)))
+    }
+
+    fn new(generation: usize, until: Timestamp) -> Self {
         Self {
             generation,
             unknown_until: until,
@@ -94,13 +118,13 @@ impl Recent {
     }
 
     /// What is remembered of this packet.
-    pub(super) fn of(&self, key: &PacketKey) -> impl Iterator<Item = &Stored> {
+    fn of(&self, key: &PacketKey) -> impl Iterator<Item = &Stored> {
         [&self.young, &self.old].into_iter().filter_map(|generation| generation.packets.get(key))
     }
 
     /// Whether no look into the database can change what becomes of `report`: either all that it
     /// could be a copy of is remembered, or the newest such packet is.
-    pub(super) fn settles(&self, report: &Report, absences: &Absences) -> bool {
+    fn settles(&self, report: &Report, absences: &Absences) -> bool {
         let reception = &report.reception;
         let newest = || {
             let mut known = self.of(&report.packet.key).map(|stored| stored.received_at);
@@ -110,8 +134,40 @@ impl Recent {
         self.unknown_until < earliest || newest()
     }
 
-    /// Takes in what became of a report.
-    pub(super) fn remember(&mut self, report: &Report, entry: Entry) {
+    /// Tells `filing` what is remembered of the packets of `batch`. Those of which it does not
+    /// settle what becomes of them come back, the copies of a packet together.
+    pub(super) fn tell<'a, R: Iterator<Item = i64>>(
+        &self,
+        batch: &[&'a Report],
+        absences: &Absences,
+        filing: &mut Filing<'a, R>,
+    ) -> Vec<Vec<&'a Report>> {
+        let mut copies = batch.to_vec();
+        copies.sort_by(|one, other| one.packet.key.cmp(&other.packet.key));
+        let mut unknown = Vec::new();
+        for copies in copies.chunk_by(|one, other| one.packet.key == other.packet.key) {
+            if !copies.iter().all(|report| self.settles(report, absences)) {
+                unknown.push(copies.to_vec());
+                continue;
+            }
+            for report in copies {
+                for Stored { row, received_at, gateways } in self.of(&report.packet.key) {
+                    let copy = gateways.contains(&report.reception.gateway);
+                    filing.found(report, *row, *received_at, copy);
+                }
+            }
+        }
+        unknown
+    }
+
+    /// Takes in what became of the reports of a batch that was committed.
+    pub(super) fn remember_all(&mut self, batch: &[&Report], entries: &[Entry]) {
+        for (report, entry) in batch.iter().zip(entries) {
+            self.remember(report, *entry);
+        }
+    }
+
+    fn remember(&mut self, report: &Report, entry: Entry) {
         let Report { packet, reception, .. } = report;
         let Entry { filed, row, received_at } = entry;
         match filed {
@@ -152,8 +208,33 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::domain::Reception;
-    use crate::storage::{filing::Filing, sqlite::commit::tests::report};
+    use crate::domain::{Network, Packet, Patch, Reception, Terms};
+
+    fn report(id: u64) -> Report {
+        let node = NodeId::Radio(1);
+        let arrived = Timestamp::from_millis(0);
+        Report {
+            packet: Packet {
+                key: PacketKey { network: Network::Meshtastic, sender: node.clone(), id },
+                port: 1,
+                channel: None,
+                to: None,
+                payload: Vec::new(),
+            },
+            reception: Reception {
+                gateway: node.clone(),
+                arrived,
+                redelivered_since: None,
+                snr_db: None,
+                rssi_dbm: None,
+                hop_start: None,
+                hop_limit: None,
+            },
+            patch: Patch::heard(node, Network::Meshtastic, arrived),
+            links: Vec::new(),
+            terms: Terms::default(),
+        }
+    }
 
     /// One commit of one report, and what becomes of it.
     #[derive(Clone, Debug)]
