@@ -97,6 +97,10 @@ impl<E: Encoder> Broadcaster<E> {
     /// Runs until every sender of patches is gone, then sends the last batch and closes. What it
     /// leaves lets the next run go on.
     pub async fn run(mut self, mut committed: mpsc::Receiver<Committed>) -> Continuation {
+        // After a restart all clients come at once.
+        for node in self.world.nodes() {
+            self.encoder.write_ahead(node);
+        }
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -94,6 +94,9 @@ pub struct Frame {
 pub trait Encoder: Send + 'static {
     /// The frames that take a client with this view from the batch before to `batch`.
     fn encode(&mut self, batch: &Batch, view: &View<'_>) -> Arc<[Frame]>;
+
+    /// Writes the record of a node, so that it is there when the first clients come.
+    fn write_ahead(&mut self, node: &Node);
 }
 
 /// Where a client says that it left off.

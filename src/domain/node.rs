@@ -5,7 +5,7 @@ use std::{fmt, hash::Hasher, str::FromStr, sync::Arc, time::Duration};
 use rustc_hash::FxHasher;
 use thiserror::Error;
 
-use super::{Patch, Place, Stamp, Telemetry, Timestamp};
+use super::{Patch, Place, Stamp, Telemetry, Timestamp, Written};
 
 /// Longest id that is accepted, in bytes.
 const MAX_ID_BYTES: usize = 64;
@@ -21,8 +21,33 @@ pub enum NodeId {
 
 /// Why a text names no node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a node id has 1 to {MAX_ID_BYTES} bytes and no control characters")]
-pub struct InvalidNodeId;
+pub enum InvalidNodeId {
+    /// It is no name.
+    #[error("a node id has 1 to {MAX_ID_BYTES} bytes and no control characters")]
+    NoName,
+    /// It looks like the number of a radio, and is not written as the id of one.
+    #[error("the id of a radio is ! and eight hexadecimal digits, as in !a1b2c3d4")]
+    Mistyped,
+}
+
+/// Whether this is a number as the ids of radios have it.
+fn is_radio_number(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl NodeId {
+    /// The node that somebody means who names it in order to keep it out, or in. What is most likely
+    /// a slip of the pen would be taken for another node's name, and do nothing.
+    pub fn meant(text: &str) -> Result<Self, InvalidNodeId> {
+        let id = text.parse()?;
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let is_mistyped = text.starts_with('!') || is_radio_number(digits);
+        match id {
+            Self::Named(_) if is_mistyped => Err(InvalidNodeId::Mistyped),
+            id => Ok(id),
+        }
+    }
+}
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,13 +74,13 @@ impl FromStr for NodeId {
     fn from_str(text: &str) -> Result<Self, InvalidNodeId> {
         let radio = text
             .strip_prefix('!')
-            .filter(|hex| hex.len() == 8 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .filter(|hex| is_radio_number(hex))
             .and_then(|hex| u32::from_str_radix(hex, 16).ok());
         if let Some(number) = radio {
             return Ok(Self::Radio(number));
         }
         if text.is_empty() || text.len() > MAX_ID_BYTES || text.chars().any(char::is_control) {
-            return Err(InvalidNodeId);
+            return Err(InvalidNodeId::NoName);
         }
         Ok(Self::Named(text.into()))
     }
@@ -273,6 +298,8 @@ pub struct Node {
     pub telemetry: Arc<Telemetry>,
     pub status: Status,
     pub links: Option<Arc<Links>>,
+    /// All of this, as it is shown.
+    pub written: Written,
 }
 
 impl Node {
@@ -289,6 +316,7 @@ impl Node {
             telemetry: Arc::default(),
             status: Status { online: true, last_heard: patch.heard },
             links: None,
+            written: Written::default(),
         }
     }
 
@@ -297,7 +325,7 @@ impl Node {
         self.status.last_heard.plus(forget_after) <= now
     }
 
-    /// A hash of everything but the number and the status: another one means another state. Only
+    /// A hash of everything but the number, the status and what was written: another one means another state. Only
     /// the same build of this program makes the same hash of the same state for certain.
     pub fn fingerprint(&self) -> u64 {
         struct Hashing(FxHasher);
@@ -317,6 +345,7 @@ impl Node {
             telemetry,
             status: _,
             links,
+            written: _,
         } = self;
         let mut hashing = Hashing(FxHasher::default());
         let state = (id, network, info, info_stamp, position, telemetry, links);

@@ -41,6 +41,10 @@ impl Encoder for TickEncoder {
             Encoding::Proto => self.proto.encode(batch, view),
         }
     }
+
+    fn write_ahead(&mut self, node: &Node) {
+        proto::write_ahead(node);
+    }
 }
 
 /// Records of nodes in one frame: some 50 KB of JSON. Tests have few nodes and want several

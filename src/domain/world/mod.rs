@@ -123,6 +123,11 @@ impl World {
         self.nodes.get(id).map(|entry| &entry.node)
     }
 
+    /// Every node, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values().map(|entry| &entry.node)
+    }
+
     /// Whether something changed since the last tick was sealed.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty() || !self.pending_messages.is_empty()
@@ -230,7 +235,7 @@ impl World {
                 new.filter_map(|placed| self.get(&placed.data)).for_each(&mut visit);
             }
         } else {
-            self.nodes.values().for_each(|entry| visit(&entry.node));
+            self.nodes().for_each(visit);
         }
     }
 

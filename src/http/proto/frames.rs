@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     broadcast::{Frame, Picture, View},
-    domain::{Batch, CellCount, Change, MessageTypes, Missed, Revision},
+    domain::{self, Batch, CellCount, Change, Groups, MessageTypes, Missed, Revision},
     http::{
         frames::{Kind, Part, Seen, Sorted},
         protocol,
@@ -145,7 +145,7 @@ impl ProtoTicks {
             let bytes = self.fragments.entry((*index, fragment)).or_insert_with(|| {
                 let before = change.before.as_deref();
                 match fragment {
-                    Fragment::Whole(types) => written(&Node::whole(node, types)),
+                    Fragment::Whole(types) => with_whole(node, types, Bytes::copy_from_slice),
                     Fragment::Update => written(&Node::update(node, before, change.groups)),
                     Fragment::Telemetry => written(&NodeTelemetry::of(node, before)),
                 }
@@ -189,8 +189,8 @@ pub(in crate::http) fn missed(
         }
         Kind::Enter => {
             let nodes = missed.entered[rows].iter();
-            let nodes = nodes.map(|node| written(&Node::whole(node, types))).collect();
-            ServerKind::NodeEnter(NodeList { revision, more, nodes })
+            let nodes = nodes.map(|node| with_whole(node, types, Bytes::copy_from_slice));
+            ServerKind::NodeEnter(NodeList { revision, more, nodes: nodes.collect() })
         }
         Kind::Update => {
             let nodes = sorted.update[rows].iter().map(|index| {
@@ -218,17 +218,43 @@ pub(in crate::http) fn missed(
 /// One part of a snapshot, without what [`snapshot`] puts before it: the fields of a message may
 /// stand in any order, and those with no value are not written.
 pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
-    let nodes = part.nodes.iter();
-    written(&Snapshot {
+    let mut bytes = Snapshot {
         full: picture.full,
-        nodes: nodes.map(|node| Node::whole(node, picture.types)).collect(),
         removed: part.removed.iter().map(|gone| gone.number).collect(),
         messages: part.messages.iter().map(|message| (&**message).into()).collect(),
         cells: part.cells.iter().map(Cell::from).collect(),
         zoom: zoom(part.cells),
         more: part.more,
         ..Snapshot::default()
-    })
+    }
+    .encode_to_vec();
+    for node in part.nodes {
+        with_whole(node, picture.types, |record| {
+            encode_key(SNAPSHOT_NODES, WireType::LengthDelimited, &mut bytes);
+            encode_varint(record.len() as u64, &mut bytes);
+            bytes.extend_from_slice(record);
+        });
+    }
+    bytes.shrink_to_fit();
+    bytes.into()
+}
+
+/// The number of the nodes among the fields of a snapshot.
+const SNAPSHOT_NODES: u32 = 4;
+
+/// Writes all that is known of a node, to be kept with it.
+pub(in crate::http) fn write_ahead(node: &domain::Node) {
+    with_whole(node, MessageTypes::ALL, |_| ());
+}
+
+/// The record of a node with the groups asked for. The one with all of them is written once.
+fn with_whole<T>(node: &domain::Node, types: MessageTypes, then: impl FnOnce(&[u8]) -> T) -> T {
+    let write = || Node::whole(node, types).encode_to_vec();
+    if types.groups() == Groups::ALL {
+        then(node.written.get_or_write(write))
+    } else {
+        then(&write())
+    }
 }
 
 /// The frame of a part, of which the rest is written.
