@@ -20,10 +20,7 @@ use crate::{
     capture::{self, Guarantee, Pace, RecordOptions, ReplayOptions, Summary},
     config::{self, Secret},
     demo::{self, DemoSettings},
-    domain::{
-        Clock, SharedLogbook,
-        policy::{KeptOut, Policy},
-    },
+    domain::{Clock, SharedLogbook, policy::Policy},
     http::{self, PageSettings},
     ingest::MqttUrl,
     rooms::Rooms,
@@ -31,8 +28,8 @@ use crate::{
     telemetry::Counters,
     warden::Warden,
     wiring::{
-        Settings, Source, access, certificates, database, hold_to, intake, keeper, limits,
-        listen_to, pulse, tls, world, writer,
+        Beginning, Settings, Source, access, beginning, certificates, database, intake, keeper,
+        limits, listen_to, pulse, tls, world, writer,
     },
 };
 
@@ -64,8 +61,8 @@ pub async fn serve(
         }
     };
     // Nothing is shown before it is held to the policy.
-    let kept_out = tokio::select! {
-        kept_out = hold_to(&*store, &settings.policy) => kept_out?,
+    let began = tokio::select! {
+        began = beginning(&settings, &*store, &clock, (&door, tls.as_ref())) => began?,
         () = &mut stop => {
             store.close().await;
             info!("stopped");
@@ -74,7 +71,7 @@ pub async fn serve(
     };
     let mut rooms = Rooms::default();
     let telling = (clock, spans);
-    let server = open(&mut rooms, settings, (door, tls), (store, kept_out), telling).await?;
+    let server = open(&mut rooms, settings, (door, tls), (store, began), telling).await?;
     server.run_until(rooms, stop).await
 }
 
@@ -99,9 +96,9 @@ pub async fn demo(
     let tls = tls(&settings.map).await?;
     let store = database(&settings, &door, tls.as_ref()).await?;
     let mut rooms = Rooms::default();
-    let store = (store, KeptOut::default());
+    let began = beginning(&settings, &*store, &clock, (&door, tls.as_ref())).await?;
     let telling = (clock.clone(), spans);
-    let server = open(&mut rooms, settings, (door, tls), store, telling).await?;
+    let server = open(&mut rooms, settings, (door, tls), (store, began), telling).await?;
     let broker = server.broker.context("the demonstration needs the embedded broker")?;
     let mesh = DemoSettings { broker, nodes: config.nodes.into(), seed: config.seed };
     rooms.open("demo", demo::run(mesh, clock, rooms.stop.child_token()));
@@ -167,7 +164,7 @@ async fn open(
     rooms: &mut Rooms,
     settings: Settings,
     (door, tls): (Arc<TcpListener>, Option<Arc<http::Tls>>),
-    (store, kept_out): (Arc<dyn Store>, KeptOut),
+    (store, began): (Arc<dyn Store>, Beginning),
     (clock, spans): (Clock, Option<Counters>),
 ) -> anyhow::Result<Server> {
     let mut registry = Registry::with_prefix("geocast");
@@ -179,7 +176,8 @@ async fn open(
     let (jobs_in, jobs) = mpsc::channel(settings.max_pending - most_jobs);
     let (committed_in, committed) = mpsc::channel(COMMITTED);
 
-    let (live, broadcaster) = world(&*store, &settings.map, &clock, &mut registry).await?;
+    let Beginning { kept_out, loaded, left, refusals } = began;
+    let (live, broadcaster) = world((loaded, left), &settings.map, &clock, &mut registry);
 
     let jobs = (jobs, most_jobs);
     let (writer, mut vitals) =
@@ -199,7 +197,7 @@ async fn open(
     let policy = (settings.policy, kept_out);
     let (intake, gatekeeper) = intake(&settings.channel_keys, policy, &clock, &mut registry)?;
     let logbook = SharedLogbook::default();
-    logbook.restore(store.refusals().await?);
+    logbook.restore(refusals);
     let intake = intake.noting_in(logbook.clone());
     let (removals_in, removals) = mpsc::channel(REMOVALS);
     let warden = Warden {

@@ -91,7 +91,7 @@ pub async fn token(config: config::Token, clock: &Clock) -> anyhow::Result<Strin
 
 /// `geocast forget`: removes a node and keeps it out, or lets it in again.
 pub async fn forget(config: config::Forget, clock: Clock) -> anyhow::Result<String> {
-    let node: NodeId = config.node.parse()?;
+    let node = NodeId::meant(&config.node)?;
     let url = config.database.database_url.expose();
     if config.undo {
         return Ok(if storage::let_in(url, &node).await? {

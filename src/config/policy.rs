@@ -142,7 +142,7 @@ pub struct Policy {
 pub struct SourcePolicy {
     /// Only of this broker; of any if none is named.
     pub mqtt_url: Option<Secret<Url>>,
-    /// Only of topics that begin with these levels.
+    /// Only of topics that begin with these levels, of which `+` is any.
     pub topic: Option<String>,
     /// What may be kept and shown.
     pub policy: Policy,
@@ -177,7 +177,7 @@ impl Policy {
         let mqtt_url = mqtt_url.map_err(|_may_hold_a_password| {
             wrong("`mqtt-url` of a [[source]] must be as in --mqtt-url")
         })?;
-        let topic = text("topic")?;
+        let topic = text("topic")?.map(|topic| first_levels(&topic)).transpose()?;
         if mqtt_url.is_none() && topic.is_none() {
             return Err(wrong("a [[source]] needs `mqtt-url`, `topic` or both"));
         }
@@ -240,6 +240,20 @@ inherit!(
     max_positions_per_node,
     max_kept_out,
 );
+
+/// The levels that a topic begins with. Everything below them is meant, also where that is written
+/// down as in a subscription.
+fn first_levels(topic: &str) -> Result<String, clap::Error> {
+    let levels = topic.strip_suffix("/#").unwrap_or(topic).trim_end_matches('/');
+    let is_level = |level: &str| level == "+" || !level.contains(['+', '#']);
+    if levels.is_empty() || !levels.split('/').all(is_level) {
+        return Err(wrong(
+            "`topic` of a [[source]] must be the levels that a topic begins with, as in msh/EU_868 \
+             or msh/+/2/e/club",
+        ));
+    }
+    Ok(levels.to_owned())
+}
 
 fn wrong(message: &str) -> clap::Error {
     clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{message}\n"))

@@ -147,7 +147,7 @@ pub(super) async fn forget(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let node = parse_id(&id)?;
+    let node = NodeId::meant(&id).map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let forgotten = remove(&state, node.clone()).await;
     let outcome = if forgotten.is_ok() { Outcome::Done } else { Outcome::Failed };
     state.access.audit(&caller, "node.forget", &node.to_string(), outcome).await;

@@ -1,6 +1,6 @@
 //! Before the map is there: everybody who asks is told why it is not.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -9,7 +9,7 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -17,18 +17,22 @@ use super::{
     Limits, Listener, Metrics, Pulse, accept::Server, gate::Gate, request_id::RequestIds, tls::Tls,
 };
 
-/// Does `work`, and answers with 503 while it is in trouble with the database. `trouble` ends with
-/// the work.
+/// What is done within this time needs no answer.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Does `work`, and answers with 503 where it takes long or is in trouble with the database: to
+/// everybody that, and the reason where the map `is_public`. `trouble` ends with the work.
 pub async fn answer_during<T>(
     work: impl Future<Output = T>,
     trouble: watch::Receiver<Option<String>>,
     (listener, address): (impl Listener, std::net::SocketAddr),
     (limits, pulse, tls): (Limits, Pulse, Option<Arc<Tls>>),
+    is_public: bool,
 ) -> T {
     let done = CancellationToken::new();
     let answering = async {
         let mut first = trouble.clone();
-        if first.wait_for(Option::is_some).await.is_err() {
+        if let Ok(Err(_it_is_done)) = timeout(AT_ONCE, first.wait_for(Option::is_some)).await {
             return;
         }
         drop(first);
@@ -43,7 +47,7 @@ pub async fn answer_during<T>(
             is_for_others: false,
             gate: Arc::new(Gate::new(limits, metrics.connections.clone())),
             metrics,
-            router: router(trouble),
+            router: router(trouble, is_public),
         };
         server.run(listener, done.clone().cancelled_owned()).await;
     };
@@ -55,10 +59,11 @@ pub async fn answer_during<T>(
     tokio::join!(working, answering).0
 }
 
-fn router(trouble: watch::Receiver<Option<String>>) -> Router {
+fn router(trouble: watch::Receiver<Option<String>>, is_public: bool) -> Router {
     let health = move || {
         let reason = trouble.borrow().clone().unwrap_or_else(|| "is being opened".to_owned());
-        std::future::ready(unhealthy(&reason))
+        // Names of hosts and files are not for everybody, and nobody can sign in yet.
+        std::future::ready(unhealthy(Some(&*reason).filter(|_| is_public)))
     };
     let anything_else = || {
         let problem = json!({
@@ -71,12 +76,15 @@ fn router(trouble: watch::Receiver<Option<String>>) -> Router {
     Router::new().route("/api/health", get(health)).fallback(anything_else)
 }
 
-fn unhealthy(reason: &str) -> Response {
-    let body = json!({
-        "status": "degraded",
-        "problems": [format!("database: {reason}")],
-        "checks": [{ "name": "database", "ok": false, "detail": reason }],
-    });
+fn unhealthy(reason: Option<&str>) -> Response {
+    let body = match reason {
+        Some(reason) => json!({
+            "status": "degraded",
+            "problems": [format!("database: {reason}")],
+            "checks": [{ "name": "database", "ok": false, "detail": reason }],
+        }),
+        None => json!({ "status": "degraded" }),
+    };
     unavailable("application/json", body)
 }
 

@@ -43,7 +43,7 @@ pub use analysis::{HeardOf, Hearing, SignalCount, SignalKind, Spread, Total, Win
 pub use checkup::{Checkup, Quarantined};
 pub use lag::Lag;
 pub use metrics::Metrics;
-pub use opening::open_when_there;
+pub use opening::Patience;
 pub use retention::{History, Keep, Keeper, Reason, RetentionMetrics, Sizes, Swept, TableSize};
 pub use tools::{Copied, Migrated, back_up, check_up, forget, let_in, migrate};
 pub use withhold::{Erasure, KeptOutRow, Reapplied, Removal, Withhold};

@@ -1,4 +1,4 @@
-//! Opening a database that may not be there yet.
+//! Waiting for a database that may not be there yet, or not any more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,30 +11,60 @@ use super::{PostgresLimits, Store, StoreError, open_within};
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Opens a database as [`open_within`] does, and waits for it where waiting can help. `trouble`
-/// says meanwhile what is in the way.
-pub async fn open_when_there(
-    url: &str,
-    forget_after: Duration,
-    limits: PostgresLimits,
+/// What a server does before it has a map: it asks the database until that answers, and says
+/// meanwhile what is in the way.
+#[derive(Debug)]
+pub struct Patience {
     trouble: watch::Sender<Option<String>>,
-) -> Result<Arc<dyn Store>, StoreError> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let reason = match open_within(url, forget_after, limits).await {
-            Err(StoreError::Unavailable(reason)) => reason,
-            outcome => {
-                if outcome.is_ok() && trouble.borrow().is_some() {
-                    info!("the database is there");
+}
+
+impl Patience {
+    /// Tells `trouble` what is in the way; none when nothing is.
+    pub fn new(trouble: watch::Sender<Option<String>>) -> Self {
+        Self { trouble }
+    }
+
+    /// Says what takes so long.
+    pub fn is_busy_with(&self, what: &str) {
+        self.trouble.send_replace(Some(what.to_owned()));
+    }
+
+    /// Opens a database as [`open_within`] does, as soon as it is there.
+    pub async fn open(
+        &self,
+        url: &str,
+        forget_after: Duration,
+        limits: PostgresLimits,
+    ) -> Result<Arc<dyn Store>, StoreError> {
+        self.until(|| open_within(url, forget_after, limits)).await
+    }
+
+    /// Asks until there is an answer, where asking again can help.
+    pub async fn until<T, A>(&self, mut ask: impl FnMut() -> A) -> Result<T, StoreError>
+    where
+        A: Future<Output = Result<T, StoreError>>,
+    {
+        let before = self.trouble.borrow().clone();
+        let mut pause = FIRST_PAUSE;
+        let mut last = None;
+        loop {
+            let reason = match ask().await {
+                Err(StoreError::Unavailable(reason)) => reason,
+                outcome => {
+                    if last.is_some() && outcome.is_ok() {
+                        info!("the database is there");
+                        self.trouble.send_replace(before);
+                    }
+                    return outcome;
                 }
-                return outcome;
+            };
+            if last.as_ref() != Some(&reason) {
+                warn!("waiting for the database: {reason}");
+                self.trouble.send_replace(Some(reason.clone()));
+                last = Some(reason);
             }
-        };
-        let is_news = trouble.send_replace(Some(reason.clone())).as_ref() != Some(&reason);
-        if is_news {
-            warn!("waiting for the database: {reason}");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -10,15 +10,20 @@ use crate::{
     storage::Store,
 };
 
-/// What is served on loopback only can be public without being asked for.
+/// Whether everybody may look at the map. What is served on loopback only can be public without being
+/// asked for.
+pub(super) fn is_public(map: &config::Access, listen: SocketAddr) -> bool {
+    map.public.map_or(listen.ip().is_loopback(), config::OnOff::is_on)
+}
+
+/// Who may see what.
 pub(crate) fn access(map: &Map, listen: SocketAddr, store: &Arc<dyn Store>) -> AccessSettings {
     let map = &map.access;
-    let public = map.public.map_or(listen.ip().is_loopback(), config::OnOff::is_on);
     AccessSettings {
         store: Some(store.access()),
         admin_token: map.admin_token.as_ref().map(|token| http::AdminToken::new(token.expose())),
         oidc: oidc(map),
-        public,
+        public: is_public(map, listen),
         public_messages: map.public_messages.is_on(),
     }
 }

@@ -1,6 +1,6 @@
 //! The database: opened, written, and kept in its size.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use tokio::{
@@ -10,18 +10,23 @@ use tokio::{
 
 use super::{
     Settings,
+    access::is_public,
     clients::{limits, pulse},
+    policy::hold_to,
 };
 use crate::{
     config,
-    domain::{Clock, policy::KeptOut},
+    domain::{Clock, Continuation, NodeId, Remark, policy::KeptOut},
     http::{self, Tls, Vital},
     rooms::Rooms,
-    storage::{self, Job, Keep, Keeper, Lag, Store, Writer},
+    storage::{self, Job, Keep, Keeper, Lag, Loaded, Patience, Store, Writer},
 };
 
 /// A message that waits longer than this for its commit is a reason to worry.
 const MAX_LAG: Duration = Duration::from_secs(10);
+
+/// Messages that the world starts with.
+const RECENT_MESSAGES: u32 = 200;
 
 /// How long a failing database is tried again once the server is stopping.
 const STORAGE_GRACE: Duration = Duration::from_secs(5);
@@ -33,21 +38,58 @@ pub(crate) async fn database(
     tls: Option<&Arc<Tls>>,
 ) -> anyhow::Result<Arc<dyn Store>> {
     let (trouble, troubled) = watch::channel(None);
-    let opening = storage::open_when_there(
-        settings.database_url.expose(),
-        settings.map.forget_after,
-        settings.database_limits,
-        trouble,
-    );
+    let patience = Patience::new(trouble);
+    let (url, limits) = (settings.database_url.expose(), settings.database_limits);
+    let opening = async move { patience.open(url, settings.map.forget_after, limits).await };
+    Ok(at_the_door(opening, troubled, settings, (door, tls)).await??)
+}
+
+/// What a server begins with.
+pub(crate) struct Beginning {
+    pub(crate) kept_out: KeptOut,
+    /// The nodes and messages of the map.
+    pub(crate) loaded: Loaded,
+    /// What the last run left; none if it did not end in order.
+    pub(crate) left: Option<Continuation>,
+    /// What was refused lately, for whoever asks why.
+    pub(crate) refusals: Vec<(NodeId, Remark)>,
+}
+
+/// Holds what is stored to the policy, and asks for what the server begins with. Whoever comes to the
+/// door meanwhile is told why there is no map yet, if that takes long.
+pub(crate) async fn beginning(
+    settings: &Settings,
+    store: &dyn Store,
+    clock: &Clock,
+    door: (&Arc<TcpListener>, Option<&Arc<Tls>>),
+) -> anyhow::Result<Beginning> {
+    let (trouble, troubled) = watch::channel(None);
+    let patience = Patience::new(trouble);
+    let since = clock.now().minus(settings.map.forget_after);
+    let asking = async move {
+        Ok(Beginning {
+            kept_out: hold_to(store, &settings.policy, &patience).await?,
+            loaded: patience.until(|| store.load(since, RECENT_MESSAGES)).await?,
+            refusals: patience.until(|| store.refusals()).await?,
+            // Last, as it is there only once.
+            left: patience.until(|| store.take_left()).await?,
+        })
+    };
+    at_the_door(asking, troubled, settings, door).await?
+}
+
+/// Works, and answers at the door meanwhile.
+async fn at_the_door<T>(
+    work: impl Future<Output = T>,
+    troubled: watch::Receiver<Option<String>>,
+    settings: &Settings,
+    (door, tls): (&Arc<TcpListener>, Option<&Arc<Tls>>),
+) -> anyhow::Result<T> {
     let clients = &settings.map.limits;
     let door = (Arc::clone(door), door.local_addr()?);
-    let work = http::answer_during(
-        opening,
-        troubled,
-        door,
-        (limits(clients), pulse(clients), tls.cloned()),
-    );
-    Ok(Box::pin(work).await?)
+    let with = (limits(clients), pulse(clients), tls.cloned());
+    let is_public = is_public(&settings.map.access, settings.listen);
+    Ok(Box::pin(http::answer_during(work, troubled, door, with, is_public)).await)
 }
 
 /// The task that writes, and what is to be said of its health.

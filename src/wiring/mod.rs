@@ -12,8 +12,8 @@ use std::net::SocketAddr;
 pub(crate) use self::{
     access::{access, tls},
     clients::{limits, pulse},
-    database::{database, keeper, writer},
-    policy::{Onlookers, hold_to, policy},
+    database::{Beginning, beginning, database, keeper, writer},
+    policy::{Onlookers, policy},
     sources::{Source, certificates, intake, listen_to},
     world::world,
 };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -16,7 +16,7 @@ use crate::{
         },
     },
     ingest::MqttUrl,
-    storage::{Reapplied, Store},
+    storage::{Patience, Reapplied, Store},
     warden,
 };
 
@@ -52,7 +52,11 @@ pub(crate) fn policy(
     onlookers: Onlookers,
 ) -> anyhow::Result<Policy> {
     let sources = sources.iter().map(|own| source(own, onlookers));
-    let sources = sources.collect::<anyhow::Result<_>>()?;
+    let sources = sources.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut names = BTreeSet::new();
+    for SourceRules { name, .. } in &sources {
+        ensure!(names.insert(name), "two [[source]] tables are about the same: {name}");
+    }
     Ok(Policy { general: rules(general, onlookers)?, sources })
 }
 
@@ -76,7 +80,7 @@ fn rules(policy: &config::Policy, onlookers: Onlookers) -> anyhow::Result<Rules>
         config::Treatment::Drop => Treatment::Drop,
     };
     let texts = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
-    let node = |id: &str| id.parse::<NodeId>().with_context(|| format!("{id} names no node"));
+    let node = |id: &str| NodeId::meant(id).with_context(|| format!("{id} names no node"));
     let nodes = |ids: &[String]| {
         ids.iter().map(|id| node(id)).collect::<anyhow::Result<BTreeSet<NodeId>>>()
     };
@@ -122,23 +126,35 @@ fn rules(policy: &config::Policy, onlookers: Onlookers) -> anyhow::Result<Rules>
 
 /// Holds what is stored to the policy, if it was held to another one, and erases what is left of
 /// nodes that are kept out. Nothing is shown before that. Says who is kept out.
-pub(crate) async fn hold_to(store: &dyn Store, policy: &Policy) -> anyhow::Result<KeptOut> {
+pub(super) async fn hold_to(
+    store: &dyn Store,
+    policy: &Policy,
+    patience: &Patience,
+) -> anyhow::Result<KeptOut> {
+    let never = &CancellationToken::new();
     let fingerprint = policy.fingerprint();
-    if store.policy_applied().await? != Some(fingerprint) {
-        info!("the policy is another one: what is stored is held to it");
+    let applied = patience.until(|| store.policy_applied()).await?;
+    if applied != Some(fingerprint) {
+        patience.is_busy_with("what is stored is held to another policy");
+        if applied.is_some() {
+            info!("the policy is another one: what is stored is held to it");
+        }
         let mut from = Some(Reapplied::default());
         while let Some(step) = from {
-            from = store.reapply(policy, step, ROWS).await?;
+            from = patience.until(|| store.reapply(policy, step.clone(), ROWS)).await?;
         }
         for node in policy.blocked() {
-            warden::erase(store, node, &CancellationToken::new()).await?;
+            patience.until(|| warden::erase(store, node, never)).await?;
         }
-        store.set_policy_applied(fingerprint).await?;
-        info!("everything stored is held to the policy");
+        patience.until(|| store.set_policy_applied(fingerprint)).await?;
+        if applied.is_some() {
+            info!("everything stored is held to the policy");
+        }
     }
-    let kept_out = store.kept_out().await?;
+    let kept_out = patience.until(|| store.kept_out()).await?;
     for row in kept_out.iter().filter(|row| !row.erased) {
-        warden::erase(store, &row.node, &CancellationToken::new()).await?;
+        patience.is_busy_with("what is stored of nodes that are kept out is erased");
+        patience.until(|| warden::erase(store, &row.node, never)).await?;
     }
     Ok(kept_out.into_iter().map(|row| (row.node, row.left)).collect())
 }

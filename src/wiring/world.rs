@@ -8,30 +8,25 @@ use tracing::info;
 use crate::{
     broadcast::{self, Broadcaster, LiveMap},
     config::Map,
-    domain::{Clock, Lifetimes, World},
+    domain::{Clock, Continuation, Lifetimes, World},
     http::TickEncoder,
-    storage::Store,
+    storage::Loaded,
 };
 
-/// Messages that the world starts with.
-const RECENT_MESSAGES: u32 = 200;
-
 /// The world as it was left, and the task that owns it.
-pub(crate) async fn world(
-    store: &dyn Store,
+pub(crate) fn world(
+    (loaded, left): (Loaded, Option<Continuation>),
     map: &Map,
     clock: &Clock,
     registry: &mut Registry,
-) -> anyhow::Result<(LiveMap, Broadcaster<TickEncoder>)> {
+) -> (LiveMap, Broadcaster<TickEncoder>) {
     let now = clock.now();
     let lifetimes = Lifetimes {
         offline_after: map.offline_after,
         forget_after: map.forget_after,
         tombstones: map.resume_within,
     };
-    let loaded = store.load(now.minus(map.forget_after), RECENT_MESSAGES).await?;
     info!(nodes = loaded.nodes.len(), "{} nodes are known from before", loaded.nodes.len());
-    let left = store.take_left().await?;
     let new_epoch = || format!("{:x}-{:x}", now.as_millis(), std::process::id());
     let settings = broadcast::Settings {
         tick: Duration::from_millis(map.tick_ms),
@@ -42,5 +37,5 @@ pub(crate) async fn world(
     metrics.register(registry);
     let encoder = TickEncoder::default();
     let (broadcaster, live) = Broadcaster::new(world, encoder, settings, clock.clone(), metrics);
-    Ok((live, broadcaster))
+    (live, broadcaster)
 }

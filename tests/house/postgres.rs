@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -143,9 +144,41 @@ async fn a_database_that_is_not_there_yet_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stops_answering_during_the_start_is_waited_for() {
+    let server = server();
+    let url = url_of(server.port());
+    let geocast = Geocast::start(&serve(&url)).await;
+    let (status, log) = geocast.stop().await;
+    assert!(status.success(), "{log}");
+    let mut holder = PgConnection::connect(&server.url("map")).await.unwrap();
+    for (locked, patience, bits, reason) in [
+        ("policy", "1s", "16", "timeout"),
+        ("nodes", "60s", "14", "held to another policy"),
+        ("nodes", "60s", "14", "is being opened"),
+    ] {
+        let lock = format!("BEGIN; LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE");
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut holder).await.unwrap();
+        let usual = serve(&url);
+        let settings = ["--database-timeout", patience, "--finest-precision", bits];
+        let mut geocast = Geocast::launch(&[&usual[..5], &settings].concat());
+        geocast.address = geocast.logged("answering on http://").await.parse().unwrap();
+        is_ill(&geocast, reason).await;
+        sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+        geocast.listens().await;
+        is_well(&geocast).await;
+        let (status, log) = geocast.stop().await;
+        assert!(status.success(), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_a_database_can_be_stopped() {
-    let mut geocast = Geocast::launch(&serve("postgres://map:hunter2@127.0.0.1:1/map"));
+    let url = "postgres://map:hunter2@127.0.0.1:1/map";
+    let mut geocast = Geocast::launch(&[&serve(url)[..], &["--public", "off"]].concat());
     geocast.logged("waiting for the database").await;
+    geocast.address = geocast.logged("answering on http://").await.parse().unwrap();
+    // Where the database is does not concern everybody.
+    assert_eq!(geocast.ask("/api/health").await, (503, json!({ "status": "degraded" })));
     let (status, log) = geocast.stop().await;
     assert!(status.success(), "{log}");
 }

@@ -150,7 +150,7 @@ pub struct SourceRules {
     pub name: Arc<str>,
     /// Only of this broker; of any if none is named.
     pub broker: Option<Box<str>>,
-    /// Only of topics that begin with these levels.
+    /// Only of topics that begin with these levels, of which `+` is any.
     pub topic: Option<Box<str>>,
     /// What is allowed.
     pub rules: Rules,
@@ -159,8 +159,10 @@ pub struct SourceRules {
 impl SourceRules {
     pub(super) fn fits(&self, origin: &Origin<'_>) -> bool {
         let of_topic = |levels: &str| {
-            let rest = origin.topic.strip_prefix(levels.trim_end_matches('/'));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            let mut topic = origin.topic.split('/');
+            let mut fits =
+                |level: &str| topic.next().is_some_and(|said| [said, "+"].contains(&level));
+            levels.trim_end_matches('/').split('/').all(&mut fits)
         };
         self.broker.as_deref().is_none_or(|broker| origin.broker == Some(broker))
             && self.topic.as_deref().is_none_or(of_topic)

@@ -267,6 +267,7 @@ fn the_longest_topic_that_fits_holds() {
         with("broker", Some("mqtt://a:1883"), None),
         with("eu", None, Some("msh/EU_868")),
         with("de", None, Some("msh/EU_868/DE")),
+        with("club", None, Some("msh/+/2/e/club")),
     ];
     let policy = Policy { general: Rules::default(), sources };
     for (broker, topic, expected) in [
@@ -275,6 +276,10 @@ fn the_longest_topic_that_fits_holds() {
         (Some("mqtt://a:1883"), "msh/EU_868/2/e/LongFast/!1", Some("eu")),
         (None, "msh/EU_868/DE/2/e/LongFast/!1", Some("de")),
         (None, "msh/EU_868x/2/e/LongFast/!1", None),
+        (None, "msh/EU_868/2/e/club/!1", Some("club")),
+        (None, "msh/US/2/e/club/!1", Some("club")),
+        (None, "msh/US/2/e/clubs/!1", None),
+        (None, "msh/US/2/e", None),
     ] {
         let (_, name) = policy.rules_for(&Origin { broker, topic });
         assert_eq!(name.map(|name| &**name), expected, "{topic}");
