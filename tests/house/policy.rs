@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use meshtastic::protobufs::{
-    PortNum, Position, ServiceEnvelope, Waypoint, mesh_packet::PayloadVariant,
+    Neighbor, NeighborInfo, PortNum, Position, ServiceEnvelope, Waypoint,
+    mesh_packet::PayloadVariant,
 };
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -305,7 +306,7 @@ async fn each_source_has_rules_of_its_own() {
     let text = format!(
         "finest-precision = 16\n\
          [[source]]\ntopic = \"msh/EU_868/DE\"\nfinest-precision = 12\n\
-         [[source]]\nmqtt-url = \"{url}\"\ntopic = \"msh/US\"\nok-to-mqtt-absent = \"drop\"\n"
+         [[source]]\nmqtt-url = \"{url}\"\ntopic = \"msh/+/2/#\"\nok-to-mqtt-absent = \"drop\"\n"
     );
     std::fs::write(&file, text).unwrap();
     let database = database_url(folder.path());
@@ -316,7 +317,7 @@ async fn each_source_has_rules_of_its_own() {
     let mut gateway = Gateway::connect(([127, 0, 0, 1], mosquitto.port()).into());
     gateway.publish(on("msh/EU_868/DE", Radio(1).at(47.0, 8.0)));
     gateway.publish(on("msh/US", Radio(2).at(47.0, 8.0)));
-    gateway.publish(on("msh/FR", Radio(3).at(47.0, 8.0)));
+    gateway.publish(on("msh", Radio(3).at(47.0, 8.0)));
     geocast.ask_until("/api/nodes/!00000003", |status, _| status == 200).await;
     for (number, bits) in [(1, 12), (3, 16)] {
         let (_, node) = geocast.ask(&format!("/api/nodes/{}", Radio(number).id())).await;
@@ -373,6 +374,14 @@ async fn a_node_that_an_administrator_forgets_is_nowhere_and_stays_out() {
     gateway.publish(Radio(2).at(47.1, 8.1));
     // As a gateway of others.
     gateway.publish(Radio(2).says_through(1, 77, PortNum::TextMessageApp, b"by way of the hill"));
+    let neighbour = |node_id| NeighborInfo {
+        node_id: 2,
+        neighbors: vec![Neighbor { node_id, snr: 4.0, ..Neighbor::default() }],
+        ..NeighborInfo::default()
+    };
+    for node in [1, 0x7a7a_7a7a] {
+        gateway.publish(Radio(2).says(PortNum::NeighborinfoApp, &neighbour(node).encode_to_vec()));
+    }
     let mut screen = geocast.look("?bbox=7,46,9,48").await;
     screen.shows(|screen| screen.nodes.len() == 2).await;
     assert_eq!(geocast.delete("/api/nodes/!00000001", &[]).await, 401);
@@ -397,6 +406,9 @@ async fn a_node_that_an_administrator_forgets_is_nowhere_and_stays_out() {
         let sql = format!("SELECT count(*) FROM {table} WHERE {column} = '!00000001'");
         assert_eq!(database.number(&sql).await, 0, "{table}");
     }
+    let heard = "SELECT count(*) FROM packets WHERE port = 71 AND length(payload)";
+    assert_eq!(database.number(&format!("{heard} > 0")).await, 1, "of another neighbour");
+    assert_eq!(database.number(&format!("{heard} = 0")).await, 1, "of the one that is forgotten");
     database.close().await;
     let found = answer(&["check", "--database-url", &database_url(folder.path())]);
     assert!(!found.contains("!00000001"), "{found}");

@@ -1,7 +1,7 @@
 //! What is not to be stored any more.
 
 use async_trait::async_trait;
-use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction, query::Query};
 
 use super::{PostgresStore, connection::failed, give_back, insert::insert, reapply};
 use crate::{
@@ -219,7 +219,7 @@ async fn own(
     Ok(Some(Erasure::Mentions(first)))
 }
 
-/// Others' packets that went by the node, or to it, and others that hear it.
+/// Others' packets that went by the node, or to it, or name it, and others that hear it.
 async fn mentions(
     connection: &mut PgConnection,
     node: &NodeId,
@@ -234,6 +234,10 @@ async fn mentions(
         WHERE received_at >= $1 AND received_at < $2 AND gateway = $3";
     const ADDRESSEE: &str = "UPDATE packets SET addressee = NULL, payload = ''::bytea \
         WHERE received_at >= $1 AND received_at < $2 AND addressee = $3";
+    const NAMING: &str = "UPDATE packets SET payload = ''::bytea \
+        WHERE received_at >= $1 AND received_at < $2 AND port IN ($3, $4) \
+            AND (position($5 in payload) > 0 OR position($6 in payload) > 0 \
+                OR position($7 in payload) > 0)";
     const LAST: &str = "SELECT coalesce(max(received_at), 0) FROM packets";
     let id = node.to_string();
     let until = from.saturating_add(SPAN);
@@ -244,6 +248,11 @@ async fn mentions(
     }
     let query = sqlx::query(ADDRESSEE).bind(from).bind(until).bind(&id);
     query.execute(&mut *transaction).await.map_err(failed)?;
+    let naming = sqlx::query(NAMING).bind(from).bind(until);
+    let naming = said::NAMING_PORTS.into_iter().fold(naming, Query::bind);
+    let names = said::names_in_bytes(node).into_iter();
+    let naming = names.fold(naming, Query::bind);
+    naming.execute(&mut *transaction).await.map_err(failed)?;
     changed(&mut transaction).await.map_err(failed)?;
     let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *transaction).await.map_err(failed)?;
     if until <= last {

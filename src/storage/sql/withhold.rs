@@ -88,6 +88,22 @@ pub(in crate::storage) const BESIDE_POSITIONS: [Removal; 5] =
 pub(in crate::storage) const QUARANTINED: &str =
     "DELETE FROM quarantine WHERE sender = $1 OR gateway = $1";
 
+/// Ports of Meshtastic whose packets name other nodes in their bytes: traced routes and neighbours.
+pub(in crate::storage) const NAMING_PORTS: [i64; 2] = [70, 71];
+
+/// How the bytes of a packet name a node: as a fixed and as a variable number of protocol buffers,
+/// and in JSON as text.
+pub(in crate::storage) fn names_in_bytes(node: &NodeId) -> [Vec<u8>; 3] {
+    match node {
+        NodeId::Radio(number) => {
+            let mut varint = Vec::new();
+            prost::encoding::encode_varint((*number).into(), &mut varint);
+            [number.to_le_bytes().into(), varint, number.to_string().into()]
+        }
+        NodeId::Named(name) => [(); 3].map(|()| name.as_bytes().into()),
+    }
+}
+
 /// Parameter: node.
 pub(in crate::storage) const LEFT: &str =
     "SELECT node, why, since, erased FROM kept_out WHERE node = $1";

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, query::Query,
     sqlite::SqliteConnectOptions,
 };
 use tokio::time::{sleep, timeout};
@@ -280,7 +280,7 @@ async fn own(
     Ok(Some(if any { Erasure::Own } else { Erasure::Mentions(0) }))
 }
 
-/// Others' packets that went by the node, or to it, and others that hear it.
+/// Others' packets that went by the node, or to it, or name it, and others that hear it.
 async fn mentions(
     connection: &mut SqliteConnection,
     node: &NodeId,
@@ -294,6 +294,9 @@ async fn mentions(
         WHERE packet > ?1 AND packet <= ?2 AND gateway = ?3";
     const ADDRESSEE: &str = "UPDATE packets SET addressee = NULL, payload = x'' \
         WHERE id > ?1 AND id <= ?2 AND addressee = ?3";
+    const NAMING: &str = "UPDATE packets SET payload = x'' \
+        WHERE id > ?1 AND id <= ?2 AND port IN (?3, ?4) AND (instr(payload, ?5) > 0 \
+            OR instr(payload, ?6) > 0 OR instr(payload, ?7) > 0)";
     const LAST: &str = "SELECT last_row FROM tallies";
     let id = node.to_string();
     let until = after.saturating_add(SPAN);
@@ -306,6 +309,11 @@ async fn mentions(
             remove(&mut transaction, "receptions", gone).await.map_err(failed)?;
         }
     }
+    let naming = sqlx::query(NAMING).bind(after).bind(until);
+    let naming = said::NAMING_PORTS.into_iter().fold(naming, Query::bind);
+    let names = said::names_in_bytes(node).into_iter();
+    let naming = names.fold(naming, Query::bind);
+    naming.execute(&mut *transaction).await.map_err(failed)?;
     let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *transaction).await.map_err(failed)?;
     if until < last {
         transaction.commit().await.map_err(failed)?;
