@@ -229,7 +229,7 @@ impl Access {
             role,
             name: name.into(),
             address: client.ip,
-            messages: role >= Role::Viewer || self.settings.public_messages,
+            messages: role >= Role::Viewer || self.settings.public && self.settings.public_messages,
             view: None,
             by,
             standing,

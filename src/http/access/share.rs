@@ -197,7 +197,8 @@ impl Access {
         }
         let standing = Standing::Share(end, key, id);
         let caller = self.caller(client, Role::Anonymous, "share link", By::Share, standing);
-        Ok(Caller { view: Some(Arc::new(view)), ..caller })
+        // A link shows nodes, and not what they say.
+        Ok(Caller { view: Some(Arc::new(view)), messages: false, ..caller })
     }
 }
 

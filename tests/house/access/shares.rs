@@ -84,7 +84,7 @@ async fn a_share_shows_its_view_and_nothing_else_by_any_way_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_of_nodes_shows_these_only() {
-    let house = House::open(&["--public", "off"]).await;
+    let house = House::open(&["--public", "off", "--public-messages", "on"]).await;
     let share = share(&house, json!({ "nodeIds": ["!00000002", "!00000009"], "expires": "1h" }));
     let share = share.await;
     let nodes = get(&house.geocast, &format!("/api/nodes?share={share}"), &[AFAR]).await;
