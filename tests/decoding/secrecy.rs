@@ -73,6 +73,9 @@ fn a_packet_under_a_public_key_is_a_direct_message() {
     for topic in ["msh/2/e/PKI/!0badcafe", "msh/EU_868/2/json/PKI/!0badcafe"] {
         assert_eq!(decode_on(topic, made::POSITION), Err(Refusal::DirectMessage));
     }
+    // Its sender can be told why it is not on the map.
+    let sender = decoder(&[]).origin("msh/2/e/PKI/!0badcafe", &bytes(made::DIRECT_POSITION));
+    assert_eq!(sender.unwrap().node, decode(made::POSITION).unwrap().packet.key.sender);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::task::{block_in_place, spawn_blocking};
 
 use crate::{
-    harness::{Gateway, Geocast, Radio, radio::Publish},
+    harness::{Database, Gateway, Geocast, Radio, radio::Publish},
     mosquitto::{Mosquitto, tool},
 };
 
@@ -101,6 +101,32 @@ async fn a_broker_that_was_killed_and_forgot_everything_is_noticed_and_used_agai
     publish(mosquitto.address(), &packets(1..101));
     geocast.metric_becomes(STORED, 100).await;
     geocast.metric_becomes("geocast_packets_received_total", 150).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_retains_is_stored_once_however_often_it_comes() {
+    let folder = TempDir::new().unwrap();
+    let mosquitto = Mosquitto::start();
+    let said = packets(1..4);
+    block_in_place(|| Gateway::connect(mosquitto.address()).publish_retained(&said[0]));
+    let geocast = listening(&folder, &[&mosquitto.url()], &[]).await;
+    geocast.metric_reaches(STORED, 1).await;
+    publish(mosquitto.address(), &said[1..2]);
+    geocast.metric_reaches(STORED, 2).await;
+    let (status, log) = geocast.stop().await;
+    assert!(status.success(), "{log}");
+    // As if that had been an hour ago, and the server had run all the time.
+    let mut database = Database::in_folder(folder.path()).await;
+    database.execute("UPDATE packets SET received_at = received_at - 3600000 WHERE id = 1").await;
+    database.execute("UPDATE receptions SET arrived = arrived - 3600000 WHERE packet = 1").await;
+    database.close().await;
+    let geocast = listening(&folder, &[&mosquitto.url()], &[]).await;
+    geocast.metric_reaches("geocast_packets_received_total", 1).await;
+    publish(mosquitto.address(), &said[2..]);
+    geocast.metric_reaches(STORED, 1).await;
+    let (_, page) = geocast.ask("/api/messages").await;
+    let texts: Vec<_> = page["messages"].as_array().unwrap().iter().map(|m| &m["text"]).collect();
+    assert_eq!(texts, ["3", "2", "1"], "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

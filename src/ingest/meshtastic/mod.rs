@@ -38,6 +38,11 @@ impl Decoder {
 impl Decode for Decoder {
     fn decode(&self, topic: &str, payload: &[u8], arrived: Timestamp) -> Result<Report, Refusal> {
         let topic = Topic::parse(topic)?;
+        if let Topic::Envelope(uplink) | Topic::Json(uplink) = &topic
+            && uplink.is_direct()
+        {
+            return Err(Refusal::DirectMessage);
+        }
         if payload.is_empty() {
             return Err(Refusal::Malformed);
         }

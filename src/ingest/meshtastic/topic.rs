@@ -50,12 +50,14 @@ impl<'a> Topic<'a> {
 }
 
 impl<'a> Uplink<'a> {
+    /// Whether it is for one receiver alone.
+    pub(super) fn is_direct(&self) -> bool {
+        self.channel == DIRECT_MESSAGES
+    }
+
     fn parse(levels: &'a str) -> Option<Result<Self, Refusal>> {
         // The name of a channel may hold a slash, the name of a gateway does not.
         let (channel, gateway) = levels.rsplit_once('/')?;
-        if channel == DIRECT_MESSAGES {
-            return Some(Err(Refusal::DirectMessage));
-        }
         Some(radio(gateway).map(|gateway| Self { channel, gateway }))
     }
 }

@@ -317,8 +317,12 @@ impl Link {
             return;
         }
         let mut message = self.intake.job(&topic, &publish.payload, acknowledge);
-        if let Some(report) = message.report.as_mut().filter(|_| publish.dup) {
-            report.reception.redelivered_since = self.session_since;
+        if let Some(report) = &mut message.report {
+            // What a broker retains comes with every subscription, however old it is.
+            let forever = Timestamp::from_millis(i64::MIN);
+            let delivered = self.session_since.filter(|_| publish.dup);
+            report.reception.redelivered_since =
+                if publish.retain { Some(forever) } else { delivered };
         }
         job.send(message);
     }

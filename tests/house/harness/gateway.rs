@@ -76,6 +76,16 @@ impl Gateway {
         send(&mut self.socket, if again { 0x3a } else { 0x32 }, &body)
     }
 
+    /// Publishes something that the broker is to keep for whoever comes later.
+    pub(crate) fn publish_retained(&mut self, (topic, payload): &(String, Vec<u8>)) {
+        let mut body = Vec::new();
+        push_text(&mut body, topic.as_bytes());
+        body.extend([0, 1]);
+        body.extend(payload);
+        send(&mut self.socket, 0x33, &body).unwrap();
+        self.acknowledged().unwrap();
+    }
+
     /// Publishes at `QoS` 0.
     pub(crate) fn try_send_unanswered(
         &mut self,
