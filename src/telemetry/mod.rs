@@ -41,8 +41,9 @@ pub struct Telemetry {
     export: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
-/// Starts the log, on standard error: standard output belongs to what a command answers. Traces go
-/// to the collector at `endpoint`, if there is one.
+/// Starts the log, on standard error: standard output belongs to what a command answers. When nobody
+/// takes the log any more, that cannot be logged, and the program goes on without. Traces go to the
+/// collector at `endpoint`, if there is one.
 pub fn start(
     filter: &str,
     format: LogFormat,
@@ -52,7 +53,7 @@ pub fn start(
     let filter =
         EnvFilter::try_new(filter).context("--log is not a filter such as info,geocast=debug")?;
     let Some(endpoint) = endpoint else {
-        let log = fmt().with_env_filter(filter).with_writer(stderr);
+        let log = fmt().with_env_filter(filter).with_writer(stderr).log_internal_errors(false);
         let started = match format {
             LogFormat::Text => log.with_ansi(stderr().is_terminal()).with_target(false).try_init(),
             LogFormat::Json => log.json().try_init(),
@@ -64,7 +65,7 @@ pub fn start(
     let (out, waiting) = mpsc::channel(WAITING);
     let spans = Spans::new(out, clock, counters.clone());
     let spans = spans.with_filter(Targets::new().with_target(TARGET, LevelFilter::TRACE));
-    let log = fmt::layer().with_writer(stderr);
+    let log = fmt::layer().with_writer(stderr).log_internal_errors(false);
     let log = match format {
         LogFormat::Text => log.with_ansi(stderr().is_terminal()).with_target(false).boxed(),
         LogFormat::Json => log.json().boxed(),

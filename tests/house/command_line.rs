@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::Geocast;
+use crate::harness::{Geocast, refusal};
 
 fn geocast(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_geocast"))
@@ -66,6 +66,49 @@ fn a_configuration_file_with_an_unknown_setting_says_which_are_known() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("lisen") && text.contains("listen") && text.contains("geocast.toml"));
+}
+
+#[test]
+fn rules_that_would_be_about_nobody_are_refused() {
+    let serve = ["serve", "--database-url", "sqlite::memory:", "--block-node"];
+    let forget = ["forget", "--database-url", "sqlite::memory:"];
+    for slip in ["a1b2c3d4", "0xa1b2c3d4", "!a1b2c3d"] {
+        for arguments in [&serve[..], &forget] {
+            let said = refusal(&[arguments, &[slip]].concat());
+            assert!(said.contains("! and eight hexadecimal digits"), "{said}");
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("geocast.toml");
+    for (sources, code, complaint) in [
+        ("[[source]]\ntopic = \"msh/#/e\"\n", 2, "the levels that a topic begins with"),
+        ("[[source]]\ntopic = \"#\"\n", 2, "the levels that a topic begins with"),
+        (
+            "[[source]]\ntopic = \"msh/US\"\n[[source]]\ntopic = \"msh/US/#\"\n",
+            1,
+            "two [[source]] tables are about the same: msh/US",
+        ),
+    ] {
+        std::fs::write(&file, sources).unwrap();
+        let output = geocast(&["serve", "--config", file.to_str().unwrap()]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(complaint), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_goes_on_when_nobody_takes_its_log_any_more() {
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", "exec \"$0\" \"$@\" 2> >(sed -u '/listening on http:/q' >&2)"])
+        .args([env!("CARGO_BIN_EXE_geocast"), "serve", "--broker-listen", "127.0.0.1:0"])
+        .args(["--database-url", "sqlite::memory:", "--log", "trace"]);
+    let geocast = Geocast::run(command).await;
+    for _ in 0..3 {
+        let (status, health) = geocast.ask("/api/health").await;
+        assert_eq!(status, 200, "{health}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
