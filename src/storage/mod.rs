@@ -143,6 +143,8 @@ pub struct Visit {
     pub node: NodeId,
     /// Where and when.
     pub position: Position,
+    /// The row of the packet that said so. No other visit has it.
+    pub packet: i64,
 }
 
 /// A copy of a packet, as it is stored.

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{DEADLINE, Gateway, Geocast, Radio};
+use crate::harness::{DEADLINE, Gateway, Geocast, Radio, radio::now_seconds};
 
 const NODES: &str = "/ogc/collections/nodes/items";
 const POSITIONS: &str = "/ogc/collections/positions/items";
@@ -88,6 +88,28 @@ async fn everything_is_found_by_links_from_the_landing_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_two_packets_say_alike_is_two_features() {
+    let folder = TempDir::new().unwrap();
+    let mut geocast = Geocast::with_broker(folder.path()).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    let time = now_seconds();
+    for _ in 0..2 {
+        gateway.publish(Radio(1).at_time(10.0, 10.0, time));
+    }
+    let (_, page) = geocast.ask(POSITIONS).await;
+    let ids = ids(&page);
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+    for (id, feature) in ids.iter().zip(page["features"].as_array().unwrap()) {
+        let one = geocast.ask(&format!("{POSITIONS}/{id}")).await;
+        assert_eq!((one.0, &one.1["id"]), (200, &feature["id"]));
+    }
+    for unknown in ["!00000001", "!00000001.1", "!00000001.x.1", "!00000001.1.1"] {
+        let (status, _) = geocast.ask(&format!("{POSITIONS}/{unknown}")).await;
+        assert_eq!(status, 404, "{unknown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn features_are_found_by_place_and_time() {
     let folder = TempDir::new().unwrap();
     let geocast = with_nodes(&folder).await;
@@ -114,8 +136,11 @@ async fn features_are_found_by_place_and_time() {
         assert_eq!(ids(&page), expected, "{query}");
         assert_eq!(page["numberMatched"], expected.len(), "{query}");
     }
-    let position =
-        |number: u32| format!("!{number:08x}.{}", 1_750_000_000_000 + 1000 * u64::from(number));
+    // Each said its name first, so every second packet says where one was.
+    let position = |number: u32| {
+        let time_ms = 1_750_000_000_000 + 1000 * u64::from(number);
+        format!("!{number:08x}.{time_ms}.{}", 2 * number)
+    };
     for (query, expected) in [
         ("", vec![position(3), position(2), position(1)]),
         ("bbox=175,-30,-175,0", vec![position(3)]),

@@ -1,7 +1,9 @@
 //! Positions by place and time.
 
+use std::collections::BTreeSet;
+
 use geocast::{
-    domain::{Bounds, NodeId, Place, Report, Timestamp},
+    domain::{Bounds, NodeId, Place, Position, Report, Timestamp},
     storage::{PlaceQuery, StoreError, Visit},
 };
 use proptest::prelude::*;
@@ -15,13 +17,19 @@ fn everywhere() -> PlaceQuery {
     PlaceQuery { bounds: Bounds::EVERYWHERE, from: None, to: None, limit: 100, cursor: None }
 }
 
+/// All of it but its packet.
+fn said(visit: Visit) -> (NodeId, Position) {
+    (visit.node, visit.position)
+}
+
 pub(crate) async fn a_visit_says_who_was_where(house: &House) {
     let store = house.open().await;
     let report = full(7, 1, NOON);
     commit(&store, std::slice::from_ref(&report)).await;
     let page = store.visits(&everywhere()).await.unwrap();
-    let expected = Visit { node: NodeId::Radio(7), position: report.patch.position.unwrap() };
-    assert_eq!((page.records, page.next), (vec![expected], None));
+    let expected = (NodeId::Radio(7), report.patch.position.unwrap());
+    let said: Vec<_> = page.records.into_iter().map(said).collect();
+    assert_eq!((said, page.next), (vec![expected], None));
 }
 
 pub(crate) async fn a_cursor_for_places_that_nobody_gave_is_refused(house: &House) {
@@ -74,19 +82,19 @@ fn queries() -> impl Strategy<Value = PlaceQuery> {
 }
 
 /// The newest first, and of equal times the last stored.
-fn expect(reports: &[Report], query: &PlaceQuery) -> Vec<Visit> {
+fn expect(reports: &[Report], query: &PlaceQuery) -> Vec<(NodeId, Position)> {
     let visits = reports.iter().rev().filter_map(|report| {
         let position = report.patch.position?;
-        Some(Visit { node: report.patch.node.clone(), position })
+        Some((report.patch.node.clone(), position))
     });
-    let matches = |visit: &Visit| {
-        let time: Timestamp = visit.position.stamp.time;
-        query.bounds.contains(visit.position.place)
+    let matches = |(_, position): &(NodeId, Position)| {
+        let time: Timestamp = position.stamp.time;
+        query.bounds.contains(position.place)
             && query.from.is_none_or(|from| from <= time)
             && query.to.is_none_or(|to| time < to)
     };
     let mut visits: Vec<_> = visits.filter(matches).collect();
-    visits.sort_by_key(|visit| std::cmp::Reverse(visit.position.stamp.time));
+    visits.sort_by_key(|(_, position)| std::cmp::Reverse(position.stamp.time));
     visits
 }
 
@@ -113,6 +121,9 @@ pub(crate) fn any_place_and_time_is_paged_without_gaps_or_repeats(
                         break;
                     }
                 }
+                let packets: BTreeSet<_> = seen.iter().map(|visit| visit.packet).collect();
+                prop_assert_eq!(packets.len(), seen.len(), "each has its own");
+                let seen: Vec<_> = seen.into_iter().map(said).collect();
                 prop_assert_eq!(seen, expect(&reports, &query));
             }
             store.close().await;

@@ -1,4 +1,5 @@
-//! Where nodes have been, as features. One is named by its node and its time.
+//! Where nodes have been, as features. One is named by its node, its time and its packet, as two packets
+//! may say the same.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::{
         base::Base,
         error::ApiError,
         geojson::{BEGIN, Geometry},
+        history::MAX_LIMIT,
         listed::json,
         rfc3339,
         streamed::{Form, Rows},
@@ -21,8 +23,8 @@ use super::{
     params::{Region, Wanted},
 };
 use crate::{
-    domain::{Bounds, NodeId, Position, Timestamp},
-    storage::{self, HistoryQuery, PlaceQuery, Store, StoreError, Visit},
+    domain::{Bounds, Timestamp},
+    storage::{self, PlaceQuery, Store, StoreError, Visit},
 };
 
 /// How often the database is asked for one page. It looks at a bounded number of positions each
@@ -112,7 +114,7 @@ impl Form<Visit> for Page {
 
     fn row(&mut self, visit: &Visit, text: &mut Vec<u8>) {
         self.returned += 1;
-        json(&feature(&visit.node, &visit.position), text);
+        json(&feature(visit), text);
     }
 
     fn end(&self, next: Option<&str>, text: &mut Vec<u8>) {
@@ -134,38 +136,52 @@ pub(super) async fn one(
     store: &dyn Store,
     name: &str,
 ) -> Result<Option<Feature<Properties>>, ApiError> {
-    let Some((node, time)) = parse(name) else { return Ok(None) };
-    let query = HistoryQuery {
-        node: Some(node.clone()),
+    let Some(time) = time_in(name) else { return Ok(None) };
+    let mut question = PlaceQuery {
+        bounds: Bounds::EVERYWHERE,
         from: Some(time),
         to: Some(just_after(time)),
-        limit: 1,
+        limit: MAX_LIMIT,
         cursor: None,
     };
-    let page = store.positions(&query).await?;
-    Ok(page.records.first().map(|position| feature(&node, position)))
+    loop {
+        let page = store.visits(&question).await?;
+        if let Some(visit) = page.records.iter().find(|visit| called(visit) == name) {
+            return Ok(Some(feature(visit)));
+        }
+        if page.next.is_none() {
+            return Ok(None);
+        }
+        question.cursor = page.next;
+    }
 }
 
-fn parse(name: &str) -> Option<(NodeId, Timestamp)> {
-    let (node, millis) = name.rsplit_once('.')?;
-    Some((node.parse().ok()?, Timestamp::from_millis(millis.parse().ok()?)))
+/// What a visit is called.
+fn called(visit: &Visit) -> String {
+    format!("{}.{}.{}", visit.node, visit.position.stamp.time.as_millis(), visit.packet)
+}
+
+/// The time in such a name.
+fn time_in(name: &str) -> Option<Timestamp> {
+    let (before, _packet) = name.rsplit_once('.')?;
+    let (_node, millis) = before.rsplit_once('.')?;
+    millis.parse().ok().map(Timestamp::from_millis)
 }
 
 fn just_after(time: Timestamp) -> Timestamp {
     Timestamp::from_millis(time.as_millis().saturating_add(1))
 }
 
-fn feature(node: &NodeId, position: &Position) -> Feature<Properties> {
-    let time = position.stamp.time;
+fn feature(visit: &Visit) -> Feature<Properties> {
+    let Visit { node, position, packet: _ } = visit;
     let properties = Properties {
         node: node.to_string(),
-        time: rfc3339::write(time),
+        time: rfc3339::write(position.stamp.time),
         altitude: position.altitude_m,
         ground_speed: position.ground_speed_kmh,
         ground_track: position.ground_track_deg,
         sats_in_view: position.sats_in_view,
         precision_bits: position.precision_bits,
     };
-    let id = format!("{node}.{}", time.as_millis());
-    Feature::new(id, Geometry::from(position), properties)
+    Feature::new(called(visit), Geometry::from(position), properties)
 }

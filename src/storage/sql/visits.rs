@@ -61,7 +61,7 @@ pub(in crate::storage) fn answer<R: Cells>(
         let time = columns.timestamp()?;
         last = Some(Cursor { time: time.as_millis(), row });
         let position = columns.position(time)?;
-        records.push(Visit { position, node: columns.node_id()? });
+        records.push(Visit { position, node: columns.node_id()?, packet: row });
     }
     let next = if rows.len() > span.limit {
         last
