@@ -89,6 +89,11 @@ fn unhealthy(reason: Option<&str>) -> Response {
 }
 
 fn unavailable(kind: &'static str, body: serde_json::Value) -> Response {
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-store"),
+        // Whoever asks again should ask the server that has the map by then.
+        (header::CONNECTION, "close"),
+    ];
     (StatusCode::SERVICE_UNAVAILABLE, headers, Json(body)).into_response()
 }
