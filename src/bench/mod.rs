@@ -48,7 +48,7 @@ pub async fn run(
     let (seed, json) = (config.seed, config.json);
     let measure = async {
         match config.benchmark {
-            Benchmark::Ingest(ingest) => ingest::run(&ingest, seed).await,
+            Benchmark::Ingest(ingest) => ingest::run(&ingest, seed, &clock).await,
             Benchmark::Fanout(fanout) => fanout::run(&fanout, seed, &clock).await,
             Benchmark::Snapshot(snapshot) => snapshot::run(&snapshot, seed, &clock).await,
             Benchmark::Idle(idle) => idle::run(&idle, seed, &clock).await,

@@ -1,5 +1,7 @@
 //! From "this node speaks about that now" to the MQTT messages of the gateways that hear it.
 
+use std::time::Duration;
+
 use meshtastic::protobufs::{
     MapReport, Neighbor, NeighborInfo, PortNum, Position, RouteDiscovery, Telemetry, User,
     Waypoint, config::lo_ra_config::RegionCode, telemetry::Variant,
@@ -23,6 +25,9 @@ const COPIES: (usize, usize) = (2, 4);
 /// How many nodes a node may list as its neighbours.
 const NEIGHBOURS: usize = 8;
 
+/// How long a mark on the map stays.
+const MARKED_SECONDS: u32 = 8 * 3600;
+
 /// A message and the index of the gateway that publishes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
@@ -39,6 +44,8 @@ pub struct Simulator {
     schedule: Schedule,
     seed: u64,
     start: Timestamp,
+    /// By how much the dates in its packets are later than what it says happens.
+    dated_later: Duration,
     /// The last packet number of each node.
     packet_ids: Vec<u32>,
 }
@@ -50,7 +57,13 @@ impl Simulator {
         let mut random = Random::of(seed, start.as_millis().unsigned_abs());
         let packet_ids = population.nodes.iter().map(|_| low_half(random.draw())).collect();
         let schedule = Schedule::new(&population, seed, start);
-        Self { population, schedule, seed, start, packet_ids }
+        Self { population, schedule, seed, start, dated_later: Duration::ZERO, packet_ids }
+    }
+
+    /// The same mesh, saying the same, but dating it so much later.
+    #[must_use]
+    pub fn dated_later(self, dated_later: Duration) -> Self {
+        Self { dated_later, ..self }
     }
 
     /// Who is in the mesh.
@@ -99,6 +112,11 @@ impl Simulator {
             .collect()
     }
 
+    /// How its packets state a time: in seconds since 1970, as radios count them until 2106.
+    fn date(&self, time: Timestamp) -> u32 {
+        u32::try_from(time.plus(self.dated_later).as_millis() / 1000).unwrap_or_default()
+    }
+
     fn node(&self, event: &Event) -> &Node {
         &self.population.nodes[event.node]
     }
@@ -120,7 +138,7 @@ impl Simulator {
         random: &mut Random,
     ) -> Heard {
         let number = self.population.nodes[gateway].number;
-        let rx_time = seconds(event.at);
+        let rx_time = self.date(event.at);
         let relayed = Heard {
             gateway: number,
             rx_time,
@@ -154,13 +172,14 @@ impl Simulator {
     fn content(&self, event: &Event, random: &mut Random) -> Option<(u32, PortNum, Vec<u8>)> {
         let (node, at) = (self.node(event), event.at);
         let telemetry = |variant| {
-            let telemetry = Telemetry { time: seconds(at), variant: Some(variant) };
+            let telemetry = Telemetry { time: self.date(at), variant: Some(variant) };
             (EVERYBODY, PortNum::TelemetryApp, telemetry.encode_to_vec())
         };
         Some(match event.subject {
             Subject::Info => (EVERYBODY, PortNum::NodeinfoApp, user(node).encode_to_vec()),
             Subject::Position => {
-                (EVERYBODY, PortNum::PositionApp, position(node, at, random).encode_to_vec())
+                let position = Position { time: self.date(at), ..position(node, at, random) };
+                (EVERYBODY, PortNum::PositionApp, position.encode_to_vec())
             }
             Subject::Device => telemetry(Variant::DeviceMetrics(readings::device(node, at))),
             Subject::LocalStats => telemetry(Variant::LocalStats(readings::local_stats(node, at))),
@@ -187,7 +206,9 @@ impl Simulator {
                 (EVERYBODY, PortNum::TextMessageApp, names::phrase(random).as_bytes().to_vec())
             }
             Subject::Waypoint => {
-                (EVERYBODY, PortNum::WaypointApp, waypoint(node, at, random).encode_to_vec())
+                let expire = self.date(at) + MARKED_SECONDS;
+                let waypoint = Waypoint { expire, ..waypoint(node, at, random) };
+                (EVERYBODY, PortNum::WaypointApp, waypoint.encode_to_vec())
             }
             Subject::MapReport => {
                 (EVERYBODY, PortNum::MapReportApp, map_report(node, random).encode_to_vec())
@@ -250,11 +271,6 @@ fn low_half(number: u64) -> u32 {
     u32::try_from(number & 0xffff_ffff).expect("masked to 32 bits")
 }
 
-/// Seconds since 1970, as radios count them until 2106.
-fn seconds(time: Timestamp) -> u32 {
-    u32::try_from(time.as_millis() / 1000).unwrap_or_default()
-}
-
 fn user(node: &Node) -> User {
     User {
         id: format!("!{:08x}", node.number),
@@ -274,7 +290,6 @@ fn position(node: &Node, at: Timestamp, random: &mut Random) -> Position {
         latitude_i: Some(latitude),
         longitude_i: Some(longitude),
         altitude: Some(node.altitude_m),
-        time: seconds(at),
         // Kilometres an hour, and 1e-5 degrees.
         ground_speed: moves.then(|| count(fix.speed_mps * 3.6)),
         ground_track: moves.then(|| count(fix.track_deg * 1e5)),
@@ -292,7 +307,6 @@ fn waypoint(node: &Node, at: Timestamp, random: &mut Random) -> Waypoint {
         id: low_half(stir(u64::from(node.number) ^ u64::from(u32::from(icon)))).max(1),
         latitude_i: Some(latitude),
         longitude_i: Some(longitude),
-        expire: seconds(at) + 8 * 3600,
         name: name.to_owned(),
         description: description.to_owned(),
         icon: icon.into(),

@@ -28,7 +28,11 @@ use super::{
     machine::{LOAD_CORE, start_on},
     usage::now_ns,
 };
-use crate::{config, domain::Report as Said, storage};
+use crate::{
+    config,
+    domain::{Clock, Report as Said},
+    storage,
+};
 
 /// Nodes silent for this long start anew: none.
 const FORGET_AFTER: Duration = Duration::from_hours(1000);
@@ -40,13 +44,17 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Measures each stage alone, and all of them in a server behind a broker.
-pub(super) async fn run(config: &config::Ingest, seed: u64) -> anyhow::Result<Report> {
+pub(super) async fn run(
+    config: &config::Ingest,
+    seed: u64,
+    clock: &Clock,
+) -> anyhow::Result<Report> {
     let mut report = super::report("ingest", seed);
     let folder = tempfile::tempdir()?;
     info!("making up what is published");
     let mesh = (config.nodes as usize, config.publishes as usize, config.copies);
-    let made_up = || Traffic::simulated(mesh, seed);
-    let recorded = |file: &PathBuf| Traffic::recorded(file);
+    let made_up = || Traffic::simulated(mesh, seed, clock.now());
+    let recorded = |file: &PathBuf| Traffic::recorded(file, clock.now());
     let traffic = config.recording.as_ref().map_or_else(made_up, recorded)?;
     let decrypt = stages::decrypt(&traffic)?;
     let (decode, reports) = stages::decode(&traffic)?;

@@ -53,7 +53,7 @@ pub(super) fn decode(traffic: &Traffic) -> anyhow::Result<(Cost, Vec<Report>)> {
     let mut reports = Vec::with_capacity(traffic.publishes.len());
     let meter = Meter::here()?;
     for publish in &traffic.publishes {
-        reports.extend(decoder.decode(&publish.topic, &publish.payload, publish.arrived()));
+        reports.extend(decoder.decode(&publish.topic, &publish.payload, traffic.arrival(publish)));
     }
     Ok((meter.read()?, reports))
 }

@@ -11,6 +11,10 @@ use crate::{
 /// When the mesh speaks: the same for every run, as what it says depends on it.
 const START: Timestamp = Timestamp::from_seconds(1_795_248_060);
 
+/// How long ago it says that it began. All of it is past when it arrives, and recent: of nodes whose
+/// clocks seem to be wrong, notes are made.
+const AGO: Duration = Duration::from_hours(6);
+
 /// What the draws are for.
 const COPIES: u64 = 0x00c0_91e5;
 
@@ -22,26 +26,27 @@ pub(super) struct Publish {
     pub(super) payload: Vec<u8>,
 }
 
-impl Publish {
-    pub(super) fn arrived(&self) -> Timestamp {
-        START.plus(Duration::from_millis(self.t_ms.into()))
-    }
-}
-
 /// What is published.
 pub(super) struct Traffic {
+    /// When the first one arrives.
+    began: Timestamp,
     pub(super) publishes: Vec<Publish>,
 }
 
 impl Traffic {
     /// What a recording holds.
-    pub(super) fn recorded(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn recorded(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
         let records = Reader::new(BufReader::new(File::open(path)?))?;
         let publishes = records.map(|record| {
             let record = record?;
             Ok(Publish { t_ms: record.t_ms, topic: record.topic, payload: record.payload })
         });
-        Ok(Self { publishes: publishes.collect::<anyhow::Result<_>>()? })
+        Ok(Self { began: now, publishes: publishes.collect::<anyhow::Result<_>>()? })
+    }
+
+    /// When a message arrives that is handed over at the pace of the mesh.
+    pub(super) fn arrival(&self, publish: &Publish) -> Timestamp {
+        self.began.plus(Duration::from_millis(publish.t_ms.into()))
     }
 
     /// The first `count` messages that a mesh of so many nodes publishes. Its packets are heard by
@@ -50,9 +55,12 @@ impl Traffic {
     pub(super) fn simulated(
         (nodes, count, copies): (usize, usize, f64),
         seed: u64,
+        now: Timestamp,
     ) -> anyhow::Result<Self> {
         let population = Population::new(&Region::rhine()?, nodes, seed);
-        let mut simulator = Simulator::new(population, seed, START);
+        let began = now.minus(AGO);
+        let later = began.since(START);
+        let mut simulator = Simulator::new(population, seed, START).dated_later(later);
         let mut random = Random::of(seed, COPIES);
         let mut publishes = Vec::with_capacity(count);
         for t_ms in (0..).step_by(100) {
@@ -69,7 +77,7 @@ impl Traffic {
             }
         }
         publishes.truncate(count);
-        Ok(Self { publishes })
+        Ok(Self { began, publishes })
     }
 
     /// Writes all of it to a file that can be replayed.
