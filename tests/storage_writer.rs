@@ -76,23 +76,23 @@ fn fate(id: u64) -> Filed {
 #[async_trait]
 impl Withhold for FakeStore {
     async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn left(&self, _: &NodeId) -> Result<Option<Left>, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn note_refusals(&self, _: &[(NodeId, Remark)]) -> Result<(), StoreError> {
-        unimplemented!("nothing is refused")
+        unreachable!("nothing is refused")
     }
 
     async fn refusals(&self) -> Result<Vec<(NodeId, Remark)>, StoreError> {
-        unimplemented!("nothing is refused")
+        unreachable!("nothing is refused")
     }
 
     async fn kept_out_changes(&self) -> Result<i64, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn keep_out(&self, node: &NodeId, _: Left) -> Result<(), StoreError> {
@@ -109,11 +109,11 @@ impl Withhold for FakeStore {
     }
 
     async fn policy_applied(&self) -> Result<Option<u64>, StoreError> {
-        unimplemented!("nothing is stored")
+        unreachable!("nothing is stored")
     }
 
     async fn set_policy_applied(&self, _: u64) -> Result<(), StoreError> {
-        unimplemented!("nothing is stored")
+        unreachable!("nothing is stored")
     }
 
     async fn reapply(
@@ -122,7 +122,7 @@ impl Withhold for FakeStore {
         _: Reapplied,
         _: u32,
     ) -> Result<Option<Reapplied>, StoreError> {
-        unimplemented!("nothing is stored")
+        unreachable!("nothing is stored")
     }
 }
 
@@ -154,59 +154,59 @@ impl Store for FakeStore {
     }
 
     async fn load(&self, _: Timestamp, _: u32) -> Result<Loaded, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn leave(&self, _: &Continuation) -> Result<(), StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn take_left(&self) -> Result<Option<Continuation>, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn positions(&self, _: &HistoryQuery) -> Result<Page<Position>, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn telemetry(&self, _: &HistoryQuery) -> Result<Page<TelemetryRow>, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn messages(&self, _: &HistoryQuery) -> Result<Page<Message>, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn heard(&self, _: &NodeId, _: u32) -> Result<Vec<HeardPacket>, StoreError> {
-        unimplemented!()
+        unreachable!()
     }
 
     async fn hearing(&self, _: Window) -> Result<Hearing, StoreError> {
-        unimplemented!()
+        unreachable!()
     }
 
     async fn totals(&self, _: Window, _: i64) -> Result<Vec<Total>, StoreError> {
-        unimplemented!()
+        unreachable!()
     }
 
     async fn visits(&self, _: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn sweep(&self, _: &Keep, _: Timestamp, _: u32) -> Result<Swept, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
-        unimplemented!("the writer only writes")
+        unreachable!("the writer only writes")
     }
 
     fn access(&self) -> Arc<dyn geocast::storage::AccessStore> {
-        unimplemented!("nobody signs in")
+        unreachable!("nobody signs in")
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use geocast::{
     domain::{
-        Filed, NodeId, PACKET_WINDOW, Report, Timestamp,
+        Filed, NodeId, PACKET_WINDOW, Position, Report, Timestamp,
         policy::{Left, Why},
     },
     storage::{self, Erasure, PostgresLimits, Store, StoreError},
@@ -290,4 +290,79 @@ async fn a_database_that_cannot_be_used_is_refused_and_one_that_is_away_is_not()
     let away = storage::open("postgres://map:hunter2@127.0.0.1:1/map", FORGET_AFTER).await.err();
     let Some(StoreError::Unavailable(reason)) = away else { panic!("{away:?}") };
     assert!(reason.contains("refused") && !reason.contains("hunter2"), "{reason}");
+}
+
+/// A large batch: reports that say everything, half of which lack what may be missing.
+fn many() -> Vec<Report> {
+    let said = |n: u32| {
+        let time = after(u64::from(n) / 7);
+        let said = full(n % 100, u64::MAX - u64::from(n), time);
+        let mut bare = full(n % 100, u64::from(n), time);
+        bare.packet.channel = None;
+        bare.packet.to = None;
+        bare.packet.payload = vec![0xff; n as usize % 300];
+        bare.reception.snr_db = None;
+        bare.reception.rssi_dbm = None;
+        bare.reception.hop_start = None;
+        bare.patch.position = bare.patch.position.map(|position| Position {
+            altitude_m: None,
+            ground_speed_kmh: None,
+            precision_bits: None,
+            ..position
+        });
+        [said, bare]
+    };
+    let mut reports: Vec<_> = (0..1_200).flat_map(said).collect();
+    reports.extend(by_gateway(&reports[..500], 2));
+    reports
+}
+
+#[tokio::test]
+async fn rows_are_the_same_whether_they_come_in_large_batches_or_in_small_ones() {
+    let reports = many();
+    let (large, small) = (Database::create(), Database::create());
+    let filed = commit(&open(&large).await, &reports).await;
+    let store = open(&small).await;
+    let mut filed_by_parts = Vec::new();
+    for part in reports.chunks(400) {
+        filed_by_parts.extend(commit(&store, part).await);
+    }
+    assert_eq!(filed, filed_by_parts);
+    let tables = [
+        ("packets", 2_400),
+        ("receptions", 2_900),
+        ("positions", 2_400),
+        ("telemetry", 2_400),
+        ("messages", 2_400),
+        ("links", 4_800),
+        ("nodes", 100),
+    ];
+    for (table, rows) in tables {
+        let count = format!("SELECT count(*) FROM {table}");
+        assert_eq!(large.sql(&count), rows.to_string(), "{table}");
+        // Numbers of links are given in the order in which they come.
+        let all = format!("SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM {table} AS t");
+        assert!(large.sql(&all) == small.sql(&all), "{table} differs");
+    }
+}
+
+#[tokio::test]
+async fn a_large_batch_that_is_refused_leaves_nothing_and_the_connection_goes_on() {
+    let database = Database::create();
+    let store = open(&database).await;
+    database.sql("ALTER TABLE telemetry ADD CHECK (node <> '!00000007')");
+    let refused = store.commit(&many().iter().collect::<Vec<_>>()).await;
+    let Err(StoreError::Rejected(reason)) = refused else { panic!("{refused:?}") };
+    assert!(reason.contains("telemetry"), "{reason}");
+    assert_eq!(database.sql("SELECT count(*) FROM packets"), "0");
+    let writers = "SELECT string_agg(pid::text, ' ') FROM pg_locks \
+        WHERE locktype = 'advisory' AND mode = 'ShareLock' \
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let writer = database.sql(writers);
+    let sound: Vec<_> =
+        many().into_iter().filter(|report| report.patch.node != NodeId::Radio(7)).collect();
+    let packets =
+        commit(&store, &sound).await.iter().filter(|filed| **filed == Filed::Packet).count();
+    assert_eq!(database.sql("SELECT count(*) FROM packets"), packets.to_string());
+    assert_eq!(database.sql(writers), writer, "the same connection");
 }

@@ -5,26 +5,28 @@ use std::{
     time::Duration,
 };
 
-use rustc_hash::FxHasher;
+use rustc_hash::{FxHashSet, FxHasher};
 use sqlx::{Connection as _, PgConnection, Row as _};
+use tokio::join;
 
 use super::{
     PostgresStore,
+    additions::{Additions, FiledReceptionRow},
+    ahead::ahead,
     connection::{failed, hang_up, unavailable},
-    insert::insert,
     journal::{Doubt, Journal, LOCKS, Memory, be_present, end_absence},
     read,
 };
 use crate::{
-    domain::{Filed, Report, Timestamp},
+    domain::{Filed, NodeId, Report, Timestamp},
     storage::{
         StoreError,
         filing::{self, Entry, Filing},
         recent::remember_nodes,
         sql::{
             columns::Columns,
-            nodes::{NodeRow, Touched},
-            rows::{Histories, PacketRow, ReceptionRow, Row, Unbindable, Values},
+            nodes::Touched,
+            rows::{PacketRow, ReceptionRow},
         },
     },
 };
@@ -130,14 +132,23 @@ impl Journal {
             look_up(&mut transaction, &unknown, span, &mut filing).await?;
         }
         let mut entries: Vec<_> = batch.iter().map(|report| filing.file(report)).collect();
-        let nodes = self.write(&mut transaction, batch, &mut entries, forget_after).await?;
-        let filed = entries.iter().map(|entry| entry.filed).collect();
-        let doubt = Doubt { attempt: self.attempts, batch: hash(batch), filed };
+        let packets = self.announce(&mut transaction, batch, &mut entries).await?;
+        let additions = self.additions(&mut transaction, batch, &entries, packets).await?;
+        let (encoding, sending) = ahead();
+        let attempt = self.attempts;
+        let encoded = async {
+            let nodes = additions.encode(encoding, forget_after).await?;
+            recent.remember_all(batch, &entries);
+            let filed = entries.iter().map(|entry| entry.filed).collect();
+            Ok((nodes, Doubt { attempt, batch: hash(batch), filed }))
+        };
+        let (sent, encoded) = join!(sending.run(&mut transaction), encoded);
+        sent.map_err(failed)?;
+        let (nodes, doubt) = encoded?;
         let filed = self.doubt.insert(doubt).filed.clone();
         transaction.commit().await.map_err(failed)?;
         self.doubt = None;
         self.absences = Some(absences);
-        recent.remember_all(batch, &entries);
         self.memory.recent = recent;
         remember_nodes(&mut self.memory.nodes, nodes);
         Ok(filed)
@@ -160,73 +171,60 @@ impl Journal {
         Ok(self.doubt.take().filter(|_| is_committed).map(|doubt| doubt.filed))
     }
 
-    /// The rows of the new packets, in their order.
-    async fn announce(
+    /// Gives new packets their rows.
+    async fn announce<'a>(
         &self,
         connection: &mut PgConnection,
-        new: &[&Report],
-    ) -> Result<Vec<i64>, sqlx::Error> {
+        batch: &[&'a Report],
+        entries: &mut [Entry],
+    ) -> Result<Vec<PacketRow<'a>>, StoreError> {
+        let filed = batch.iter().zip(&*entries);
+        let new = filed.filter(|(_, entry)| entry.filed == Filed::Packet);
+        let new: Vec<&Report> = new.map(|(report, _)| *report).collect();
         let newest = new.iter().map(|report| report.reception.arrived).max();
-        sqlx::query_scalar(ANNOUNCE)
+        let rows: Vec<i64> = sqlx::query_scalar(ANNOUNCE)
             .bind(self.writer)
             .bind(self.attempts)
             .bind(newest.map(Timestamp::as_millis))
             .bind(i64::try_from(new.len()).unwrap_or(i64::MAX))
             .fetch_one(connection)
             .await
-    }
-
-    /// Writes what is filed, and gives new packets their rows; what the nodes are now.
-    async fn write(
-        &mut self,
-        connection: &mut PgConnection,
-        batch: &[&Report],
-        entries: &mut [Entry],
-        forget_after: Duration,
-    ) -> Result<Vec<NodeRow>, StoreError> {
-        let is_new = |entry: &Entry| entry.filed == Filed::Packet;
-        let filed = batch.iter().copied().zip(&*entries);
-        let new: Vec<_> =
-            filed.filter(|(_, entry)| is_new(entry)).map(|(report, _)| report).collect();
-        let rows = self.announce(connection, &new).await.map_err(failed)?;
-        for entry in &mut *entries {
+            .map_err(failed)?;
+        for entry in entries {
             let nth = usize::try_from(entry.row.wrapping_sub(FIRST_NEW)).ok();
             entry.row = nth.and_then(|nth| rows.get(nth)).copied().unwrap_or(entry.row);
         }
-        let packets: Vec<_> =
-            new.iter().zip(&rows).map(|(&report, &row)| PacketRow { row, report }).collect();
-        let filed = batch.iter().zip(&*entries);
-        let receptions: Vec<_> = filed
+        Ok(new.into_iter().zip(rows).map(|(report, row)| PacketRow { row, report }).collect())
+    }
+
+    /// What the batch adds, now that its packets have rows.
+    async fn additions<'a>(
+        &mut self,
+        connection: &mut PgConnection,
+        batch: &[&'a Report],
+        entries: &[Entry],
+        packets: Vec<PacketRow<'a>>,
+    ) -> Result<Additions<'a>, StoreError> {
+        let filed = batch.iter().zip(entries);
+        let receptions = filed
             .filter(|(_, entry)| entry.filed != Filed::Duplicate)
             .map(|(report, entry)| FiledReceptionRow {
                 copy: ReceptionRow { packet: entry.row, reception: &report.reception },
                 received_at: entry.received_at,
             })
             .collect();
-        insert(connection, &packets).await.map_err(failed)?;
-        insert(connection, &receptions).await.map_err(failed)?;
-        let Histories { positions, readings, messages, links } = Histories::of(&packets);
-        insert(connection, &positions).await.map_err(failed)?;
-        insert(connection, &readings).await.map_err(failed)?;
-        insert(connection, &messages).await.map_err(failed)?;
-        insert(connection, &links).await.map_err(failed)?;
-        if new.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut touched = Touched::by(new);
+        let mut touched = Touched::by(packets.iter().map(|packet| packet.report).collect());
         touched.recall(&mut self.memory.nodes);
-        let nodes = read::merged(connection, touched, forget_after).await?;
-        insert(connection, &nodes).await.map_err(failed)?;
-        Ok(nodes)
+        let held = read::held(connection, touched.ids()).await?;
+        Ok(Additions { packets, receptions, touched, held })
     }
 }
 
 async fn lock(connection: &mut PgConnection, batch: &[&Report]) -> Result<(), sqlx::Error> {
     // A packet may speak of another node than its sender: the states are guarded, too.
     let named = batch.iter().flat_map(|report| [&report.packet.key.sender, &report.patch.node]);
-    let mut senders: Vec<String> = named.map(ToString::to_string).collect();
-    senders.sort_unstable();
-    senders.dedup();
+    let named: FxHashSet<&NodeId> = named.collect();
+    let senders: Vec<String> = named.into_iter().map(ToString::to_string).collect();
     sqlx::query(LOCK).bind(LOCKS).bind(senders).execute(connection).await.map(drop)
 }
 
@@ -271,21 +269,4 @@ fn hash(batch: &[&Report]) -> u64 {
         (&packet.key, &reception.gateway, reception.arrived).hash(&mut hasher);
     }
     hasher.finish()
-}
-
-/// A copy of a packet, on the day of that packet.
-struct FiledReceptionRow<'a> {
-    copy: ReceptionRow<'a>,
-    received_at: Timestamp,
-}
-
-impl Row for FiledReceptionRow<'_> {
-    const TABLE: &'static str = "receptions";
-    const COLUMNS: &'static str =
-        "received_at, packet, gateway, arrived, snr_db, rssi_dbm, hop_start, hop_limit";
-
-    fn put(&self, values: &mut impl Values) -> Result<(), Unbindable> {
-        values.integer(self.received_at.as_millis())?;
-        self.copy.put(values)
-    }
 }

@@ -3,12 +3,16 @@
 use std::borrow::Cow;
 
 use sqlx::{
-    AssertSqlSafe, Encode, PgConnection, Postgres, Type,
+    Arguments as _, AssertSqlSafe, Encode, PgConnection, Postgres, Type,
     encode::IsNull,
-    postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo},
+    postgres::{PgArgumentBuffer, PgArguments, PgHasArrayType, PgTypeInfo},
 };
+use tokio::task::yield_now;
 
 use crate::storage::sql::rows::{Row, Unbindable, Values};
+
+/// How many rows are encoded before others may go on.
+const AT_A_STRETCH: usize = 256;
 
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,24 +120,50 @@ struct Table {
     rows: usize,
 }
 
+/// Rows of one table, as the server reads them.
+pub(super) struct Insert {
+    sql: String,
+    arguments: PgArguments,
+}
+
+impl Insert {
+    /// Of `rows` in order; none if there are none. What else the task does goes on meanwhile.
+    pub(super) async fn of<R: Row>(rows: &[R]) -> Result<Option<Self>, sqlx::Error> {
+        let mut table = Table { rows: rows.len(), ..Table::default() };
+        for (nth, row) in rows.iter().enumerate() {
+            if nth % AT_A_STRETCH == AT_A_STRETCH - 1 {
+                yield_now().await;
+            }
+            table.at = 0;
+            row.put(&mut table).map_err(sqlx::Error::Encode)?;
+        }
+        if table.columns.is_empty() {
+            return Ok(None);
+        }
+        let sql = statement::<R>(&table.columns);
+        let mut arguments = PgArguments::default();
+        for column in table.columns {
+            arguments.add(column).map_err(sqlx::Error::Encode)?;
+        }
+        Ok(Some(Self { sql, arguments }))
+    }
+
+    pub(super) async fn execute(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let Self { sql, arguments } = self;
+        let insert = sqlx::query_with(AssertSqlSafe(sql), arguments);
+        insert.execute(connection).await.map(drop)
+    }
+}
+
 /// Inserts `rows` in order.
 pub(super) async fn insert<R: Row>(
     connection: &mut PgConnection,
     rows: &[R],
 ) -> Result<(), sqlx::Error> {
-    let mut table = Table { rows: rows.len(), ..Table::default() };
-    for row in rows {
-        table.at = 0;
-        row.put(&mut table).map_err(sqlx::Error::Encode)?;
+    match Insert::of(rows).await? {
+        Some(insert) => insert.execute(connection).await,
+        None => Ok(()),
     }
-    if table.columns.is_empty() {
-        return Ok(());
-    }
-    let mut query = sqlx::query(AssertSqlSafe(statement::<R>(&table.columns)));
-    for column in table.columns {
-        query = query.bind(column);
-    }
-    query.execute(connection).await.map(drop)
 }
 
 /// The same text for every number of rows, so that it is prepared once. All arrays are as long, and

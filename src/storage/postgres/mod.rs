@@ -1,6 +1,8 @@
 //! Postgres: many servers may share one database.
 
 mod access;
+mod additions;
+mod ahead;
 mod analysis;
 mod backup;
 mod check;

@@ -10,7 +10,7 @@ use crate::{
         sql::{
             columns::Cells,
             history::Question,
-            nodes::{self, NodeRow, Touched, node_columns},
+            nodes::{self, node_columns},
         },
     },
 };
@@ -91,18 +91,15 @@ pub(super) async fn heard_since(
     rows.iter().map(nodes::from_row).collect()
 }
 
-/// What has become of the nodes touched.
-pub(super) async fn merged(
+/// The nodes of these ids, as far as there are any.
+pub(super) async fn held(
     connection: &mut PgConnection,
-    touched: Touched<'_>,
-    forget_after: std::time::Duration,
-) -> Result<Vec<NodeRow>, StoreError> {
+    ids: Vec<String>,
+) -> Result<Vec<Node>, StoreError> {
     const SQL: &str = concat!("SELECT ", node_columns!(), " FROM nodes WHERE id = ANY($1)");
-    let ids = touched.ids();
-    let held = if ids.is_empty() {
-        Vec::new()
-    } else {
-        sqlx::query(SQL).bind(ids).fetch_all(connection).await.map_err(failed)?
-    };
-    touched.merged(held.iter().map(nodes::from_row), forget_after)
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(SQL).bind(ids).fetch_all(connection).await.map_err(failed)?;
+    rows.iter().map(nodes::from_row).collect()
 }

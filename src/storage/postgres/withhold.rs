@@ -13,6 +13,7 @@ use crate::{
         Erasure, KeptOutRow, Reapplied, StoreError, Withhold,
         sql::{
             nodes::{self, NodeRow, node_columns},
+            rows::RefusalRow,
             withhold as said,
         },
     },
@@ -48,20 +49,7 @@ impl Withhold for PostgresStore {
     async fn note_refusals(&self, refusals: &[(NodeId, Remark)]) -> Result<(), StoreError> {
         with_connection!(self, connection => async {
             let mut transaction = begin(connection).await?;
-            for (node, remark) in refusals {
-                let topic = remark.topic.as_deref().map(|topic| topic.replace('\0', ""));
-                sqlx::query(said::NOTE)
-                    .bind(node.to_string())
-                    .bind(remark.time.as_millis())
-                    .bind(&*remark.reason)
-                    .bind(remark.channel_hash.map(i64::from))
-                    .bind(topic)
-                    .bind(remark.gateway.as_ref().map(NodeId::to_string))
-                    .bind(remark.port.map(i32::from))
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed)?;
-            }
+            insert(&mut transaction, &RefusalRow::all(refusals)).await.map_err(failed)?;
             sqlx::query(said::TRIM_NOTES).execute(&mut *transaction).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)
         })

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::state;
 use crate::domain::{
-    LinkObservation, Message, NodeId, OkToMqtt, Position, Readings, Reception, Report, Timestamp,
+    LinkObservation, Message, NodeId, OkToMqtt, Position, Readings, Reception, Remark, Report,
+    Timestamp,
 };
 
 /// Why a value cannot be sent to the database.
@@ -88,6 +89,12 @@ pub(in crate::storage) struct ObservedRow<'a> {
     packet: i64,
     heard: Timestamp,
     link: &'a LinkObservation,
+}
+
+/// Why something of a node is not shown.
+pub(in crate::storage) struct RefusalRow<'a> {
+    pub(in crate::storage) node: &'a NodeId,
+    pub(in crate::storage) remark: &'a Remark,
 }
 
 /// What new packets add to the histories.
@@ -239,6 +246,29 @@ impl Row for ObservedRow<'_> {
 
 /// How many columns [`put_position`] fills.
 pub(super) const POSITION_COLUMNS: usize = 10;
+
+impl Row for RefusalRow<'_> {
+    const TABLE: &'static str = "refusals";
+    const COLUMNS: &'static str = "node, time, reason, channel_hash, topic, gateway, port";
+
+    fn put(&self, values: &mut impl Values) -> Result<(), Unbindable> {
+        let Remark { time, reason, channel_hash, topic, gateway, port } = self.remark;
+        values.text(self.node.to_string())?;
+        values.integer(time.as_millis())?;
+        values.text(&**reason)?;
+        values.integer(channel_hash.map(i64::from))?;
+        values.optional_text(topic.as_deref())?;
+        values.optional_text(gateway.as_ref().map(NodeId::to_string))?;
+        values.integer(port.map(i64::from))
+    }
+}
+
+impl<'a> RefusalRow<'a> {
+    /// A row for each.
+    pub(in crate::storage) fn all(refusals: &'a [(NodeId, Remark)]) -> Vec<Self> {
+        refusals.iter().map(|(node, remark)| Self { node, remark }).collect()
+    }
+}
 
 /// The columns from the time to the precision, which histories and states share; all NULL where no
 /// position is known.

@@ -111,10 +111,6 @@ pub(in crate::storage) const LEFT: &str =
 pub(in crate::storage) const NOTES_GO: &str = "\
     DELETE FROM refusals \
     WHERE node = $1 AND reason NOT IN ('opted_out', 'forgotten') OR gateway = $1";
-/// Parameters: node, time, reason, channel hash, topic, gateway, port.
-pub(in crate::storage) const NOTE: &str = "\
-    INSERT INTO refusals (node, time, reason, channel_hash, topic, gateway, port) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 pub(in crate::storage) const NOTES: &str = "\
     SELECT node, time, reason, channel_hash, topic, gateway, port FROM refusals ORDER BY id";
 /// The newest 20,000 stay.

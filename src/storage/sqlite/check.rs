@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{beside, migrations, read, reading};
+use super::{file::beside, migrations, read, reading};
 use crate::{
     domain::Timestamp,
     storage::{

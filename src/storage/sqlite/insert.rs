@@ -10,8 +10,8 @@ use sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection, sqlite::SqliteArgume
 use crate::storage::sql::{
     nodes::NodeRow,
     rows::{
-        MessageRow, ObservedRow, PacketRow, PositionRow, ReadingsRow, ReceptionRow, Row,
-        Unbindable, Values,
+        MessageRow, ObservedRow, PacketRow, PositionRow, ReadingsRow, ReceptionRow, RefusalRow,
+        Row, Unbindable, Values,
     },
 };
 
@@ -51,6 +51,7 @@ inserted!(
     ReadingsRow<'_>,
     MessageRow<'_>,
     ObservedRow<'_>,
+    RefusalRow<'_>,
     NodeRow,
 );
 

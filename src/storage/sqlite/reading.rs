@@ -4,7 +4,7 @@ use std::{io::ErrorKind, path::Path};
 
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{PATIENCE, beside};
+use super::{PATIENCE, file::beside};
 use crate::storage::StoreError;
 
 /// Opens an existing database for reading.

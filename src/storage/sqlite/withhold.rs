@@ -19,6 +19,7 @@ use crate::{
         Erasure, KeptOutRow, Reapplied, StoreError, Withhold,
         sql::{
             nodes::{self, NodeRow, node_columns},
+            rows::RefusalRow,
             withhold as said,
         },
     },
@@ -214,18 +215,7 @@ async fn note(
     refusals: &[(NodeId, Remark)],
 ) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    for (node, remark) in refusals {
-        sqlx::query(said::NOTE)
-            .bind(node.to_string())
-            .bind(remark.time.as_millis())
-            .bind(&*remark.reason)
-            .bind(remark.channel_hash)
-            .bind(remark.topic.as_deref())
-            .bind(remark.gateway.as_ref().map(NodeId::to_string))
-            .bind(remark.port)
-            .execute(&mut *transaction)
-            .await?;
-    }
+    insert(&mut transaction, &RefusalRow::all(refusals)).await?;
     sqlx::query(said::TRIM_NOTES).execute(&mut *transaction).await?;
     transaction.commit().await
 }
