@@ -3,6 +3,7 @@
 mod backoff;
 mod held;
 mod identity;
+mod link;
 mod source;
 mod topics;
 mod url;
