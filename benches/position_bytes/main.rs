@@ -85,7 +85,7 @@ fn encoded(batches: &[Batch], encoding: Encoding) -> (usize, Duration) {
         let view = View { encoding, types, sights: &sights, messages: &[], cells: &[] };
         encoder.encode(batch, &view).to_vec()
     });
-    (frames.map(|frame| frame.bytes.len()).sum(), begun.elapsed())
+    (frames.map(|frame| frame.payload_bytes()).sum(), begun.elapsed())
 }
 
 #[expect(clippy::print_stdout, reason = "what a benchmark is for")]

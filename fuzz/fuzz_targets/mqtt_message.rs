@@ -81,7 +81,7 @@ fn show(report: &Report) {
         TickEncoder::default().encode(&batch, &view)
     };
     let read = |bytes| serde_json::from_slice::<Value>(bytes).expect("frames are JSON");
-    let texts: Vec<_> = frames(Encoding::Json).iter().map(|frame| read(&frame.bytes)).collect();
+    let texts: Vec<_> = frames(Encoding::Json).iter().map(|frame| read(&frame.rest)).collect();
     let entered = texts.iter().find(|frame| frame["type"] == "node_enter").expect("it entered");
     assert_eq!(entered["nodes"][0]["id"], report.patch.node.to_string());
     assert_eq!(frames(Encoding::Proto).len(), texts.len());

@@ -12,6 +12,7 @@ use super::{
     idle::memory_each,
     load::{Checked, ClientsJob, Job, Order, Published, PublisherJob, Tally},
     mesh::Timetable,
+    report::BUSY,
     usage::{Cpu, ensure_files, now_ns},
     worker::Worker,
 };
@@ -25,9 +26,6 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 /// How many clients connect at a time.
 const AT_ONCE: usize = 64;
-
-/// A load that takes more of its core than this may be what is slow.
-const BUSY: f64 = 0.9;
 
 /// A publisher that is later than this is not on time.
 const LATE_MS: f64 = 20.0;
@@ -236,13 +234,7 @@ fn judge(report: &mut Report, measured: &Measured, checked: &Checked) {
     if *caught_up > BEHIND {
         report.warn("the server did not keep up with the updates".to_owned());
     }
-    let busy = load.as_secs_f64() / span.as_secs_f64();
-    if busy > BUSY {
-        report.warn(format!(
-            "the load took {:.0} % of its core: it may be what is slow, not the server",
-            busy * 100.0
-        ));
-    }
+    report.warn_of_load("", *load, *span);
     let late_ms = published.late.quantile_us(0.99).map_or(0.0, |us| us as f64 / 1000.0);
     if late_ms > LATE_MS {
         report.warn(format!(

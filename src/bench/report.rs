@@ -1,8 +1,11 @@
 //! What a benchmark found: an aligned table for people, JSON for programs.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde_json::{Map, Number, Value, json};
+
+/// Who takes more of its core than this may be what is slow.
+pub const BUSY: f64 = 0.9;
 
 /// What one benchmark found.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +84,17 @@ impl Report {
     /// Says why the numbers may not mean what they seem to.
     pub fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
+    }
+
+    /// Warns if the load had its core so busy in this span that it may be what is slow.
+    pub fn warn_of_load(&mut self, what: &str, load: Duration, span: Duration) {
+        let busy = load.as_secs_f64() / span.as_secs_f64();
+        if busy > BUSY {
+            self.warn(format!(
+                "{what}the load took {:.0} % of its core: it may be what is slow, not the server",
+                busy * 100.0
+            ));
+        }
     }
 
     /// Says what must not be. The command ends with an error.

@@ -32,6 +32,15 @@ const RATE: u32 = 1000;
 /// Up to so many nodes, clients come back: more are only sent.
 const MOST_RETURNED_TO: usize = 100_000;
 
+/// What it took to send everybody a picture.
+struct Came {
+    connected: Connected,
+    /// The server's CPU time.
+    cpu_ms: f64,
+    /// The clients' CPU time.
+    load: Duration,
+}
+
 /// Measures each number of nodes with a database and a server of its own.
 pub(super) async fn run(
     config: &config::Snapshot,
@@ -94,13 +103,13 @@ impl Run<'_> {
         })
     }
 
-    /// Connects so many clients at once and says what that took, and the server's CPU time.
-    async fn connect(&self, views: Views, clients: usize) -> anyhow::Result<(Connected, f64)> {
+    /// Connects so many clients at once and says what that took.
+    async fn connect(&self, views: Views, clients: usize) -> anyhow::Result<Came> {
         let mut crowd = Worker::start(&self.clients(views, clients, 0)).await?;
-        let before = self.spent()?;
+        let (before, load) = (self.spent()?, crowd.cpu()?);
         let connected = crowd.ask(&Order::Connect(clients)).await?;
-        let ms = self.spent()?.since(before).total.as_secs_f64() * 1000.0;
-        Ok((connected, ms))
+        let cpu_ms = self.spent()?.since(before).total.as_secs_f64() * 1000.0;
+        Ok(Came { connected, cpu_ms, load: crowd.cpu()?.since(load).total })
     }
 
     fn spent(&self) -> anyhow::Result<Cpu> {
@@ -108,7 +117,7 @@ impl Run<'_> {
     }
 
     async fn pictures(&self, report: &mut Report) -> anyhow::Result<()> {
-        let (cold, cpu_ms) = self.connect(Views::World, 1).await?;
+        let Came { connected: cold, cpu_ms, .. } = self.connect(Views::World, 1).await?;
         report.measured(self.name("all of them"), cold.bytes as f64 / 1e6, "MB");
         report.measured(self.name("cold: time"), cold.elapsed_ns as f64 / 1e6, "ms");
         let is_aimed = self.nodes == 100_000;
@@ -121,7 +130,7 @@ impl Run<'_> {
         };
         tell("cold: server CPU", cpu_ms, 10.0);
         self.host.rests().await?;
-        let (further, cpu_ms) = self.connect(Views::World, FURTHER).await?;
+        let Came { connected: further, cpu_ms, .. } = self.connect(Views::World, FURTHER).await?;
         tell("again: server CPU each", cpu_ms / FURTHER as f64, 1.0);
         let each = further.elapsed_ns as f64 / 1e6 / FURTHER as f64;
         report.measured(self.name("again: time each"), each, "ms");
@@ -129,7 +138,7 @@ impl Run<'_> {
 
         let clients = self.config.storm as usize;
         info!("{clients} clients come at once");
-        let (storm, cpu_ms) = self.connect(Views::City, clients).await?;
+        let Came { connected: storm, cpu_ms, load } = self.connect(Views::City, clients).await?;
         let ms = |share| storm.each.quantile_us(share).map_or(f64::NAN, |us| us as f64 / 1000.0);
         let name = |what: &str| self.name(&format!("storm of {clients}: {what}"));
         report.measured(name("all served"), storm.elapsed_ns as f64 / 1e6, "ms");
@@ -137,6 +146,7 @@ impl Run<'_> {
         report.measured(name("p99"), ms(0.99), "ms");
         report.measured(name("server CPU each"), cpu_ms / clients as f64, "ms");
         report.measured(name("bytes each"), storm.bytes as f64 / clients as f64, "bytes");
+        report.warn_of_load(&name(""), load, Duration::from_nanos(storm.elapsed_ns));
         self.host.rests().await
     }
 
@@ -162,7 +172,9 @@ impl Run<'_> {
         publisher.tell(&timetable.start_ns).await?;
         info!("{RETURNING} clients are away for {} s", self.config.away);
         let away_ms = u64::from(self.config.away) * 1000;
+        let load = crowd.cpu()?;
         let back: Connected = crowd.ask(&Order::Return(away_ms)).await?;
+        let load = crowd.cpu()?.since(load).total;
         publisher.hear::<Published>().await?;
         crowd.ask::<bool>(&Order::Rest).await?;
         let checked: Checked = crowd.ask(&Order::Check(Some((timetable, updates)))).await?;
@@ -173,6 +185,7 @@ impl Run<'_> {
         report.measured(name("bytes each"), back.bytes as f64 / RETURNING as f64, "bytes");
         let anew = first.bytes as f64 / RETURNING as f64;
         report.measured(name("anew it was"), anew, "bytes");
+        report.warn_of_load(&name(""), load, Duration::from_nanos(back.elapsed_ns));
         report.measured(name("divergences"), checked.diverged as f64, "clients");
         if back.full > 0 {
             report.warn(format!("{} of {RETURNING} cursors were not taken", back.full));

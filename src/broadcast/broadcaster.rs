@@ -12,14 +12,14 @@ use tokio::{
 };
 
 use super::{
-    COMMANDS, Command, Committed, Content, Cursor, Delivery, Encoder, Encoding, LiveMap, Metrics,
-    Picture, Subscriber, ViewerId,
+    COMMANDS, Command, Committed, Content, Cursor, Delivery, Encoder, Encoding, Excerpt, LiveMap,
+    Metrics, Picture, Subscriber, ViewerId,
     audiences::Audiences,
     client::{Clients, Request},
     notes::Notes,
-    pictures::Pictures,
+    pages::Pages,
 };
-use crate::domain::{Clock, Continuation, Filter, Missed, Revision, World};
+use crate::domain::{Clock, Continuation, Filter, Groups, Missed, Revision, World};
 
 /// How often time passes for nodes that say nothing, and clients that are gone are cleared away.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub struct Broadcaster<E> {
     pub(super) clients: Clients,
     pub(super) audiences: Audiences,
     pub(super) notes: Notes,
-    pictures: Pictures,
+    pub(super) pages: Pages,
     /// Clients with a request that waits for the tick.
     pub(super) waiting: BTreeSet<ViewerId>,
     pub(super) encoder: E,
@@ -58,7 +58,7 @@ pub struct Broadcaster<E> {
 }
 
 impl<E: Encoder> Broadcaster<E> {
-    /// A broadcaster of `world`, and a handle on it.
+    /// A broadcaster of `world`, in which nothing is pending, and a handle on it.
     pub fn new(
         world: World,
         encoder: E,
@@ -73,7 +73,10 @@ impl<E: Encoder> Broadcaster<E> {
             epoch: settings.epoch.as_str().into(),
             tick_ms: u64::try_from(settings.tick.as_millis()).unwrap_or(u64::MAX),
         };
+        debug_assert!(!world.has_pending(), "nobody would be told");
         let sealed = world.revision();
+        let mut pages = Pages::default();
+        world.nodes().for_each(|node| pages.insert(node));
         let broadcaster = Self {
             world,
             sealed,
@@ -81,7 +84,7 @@ impl<E: Encoder> Broadcaster<E> {
             clients: Clients::default(),
             audiences: Audiences::default(),
             notes: Notes::default(),
-            pictures: Pictures::default(),
+            pages,
             waiting: BTreeSet::new(),
             encoder,
             metrics,
@@ -98,9 +101,7 @@ impl<E: Encoder> Broadcaster<E> {
     /// leaves lets the next run go on.
     pub async fn run(mut self, mut committed: mpsc::Receiver<Committed>) -> Continuation {
         // After a restart all clients come at once.
-        for node in self.world.nodes() {
-            self.encoder.write_ahead(node);
-        }
+        self.pages.write_ahead::<E>(Encoding::Proto);
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -149,7 +150,7 @@ impl<E: Encoder> Broadcaster<E> {
             self.drop_filter(viewer);
             self.clients.remove(viewer);
         }
-        self.pictures.drop_unused(Instant::now());
+        self.pages.drop_unused(Instant::now());
         // After a quiet time, what a large tick needed is given back.
         if self.last_tick.is_none_or(|last| last.elapsed() >= HOUSEKEEPING) {
             self.notes = Notes::default();
@@ -283,28 +284,35 @@ impl<E: Encoder> Broadcaster<E> {
         self.metrics.differences.inc();
         self.metrics.resumed.inc_by(is_back.into());
         self.count_passages(missed.entered.len(), missed.left.len());
-        Some(Picture { full: false, ..changed(wanted, missed) })
+        Some(changed(wanted, missed))
     }
 
     /// All that `filter` holds.
     fn full_picture(&mut self, filter: &Filter, encoding: Encoding) -> Picture {
         self.metrics.snapshots.inc();
-        let (world, sealed, now) = (&self.world, self.sealed, Instant::now());
-        let messages = world.recent_messages(filter);
-        if let Some((revision, base)) = self.pictures.find(filter, encoding, sealed, now)
-            && let Some(missed) = world.missed(filter, filter, revision)
-        {
-            return Picture { base: Some(base), messages, ..changed(filter, missed) };
-        }
-        let nodes = world.matching(filter);
-        let at = (sealed, world.len());
-        let (base, nodes) = match self.pictures.keep(filter, encoding, nodes, at, now) {
-            Ok(base) => (Some(base), Vec::new()),
-            Err(nodes) => (None, nodes),
+        let world = &self.world;
+        let of_everybody = filter.node_ids.is_none() && filter.cells.is_none();
+        let (excerpt, nodes) = if of_everybody && filter.types.groups() == Groups::ALL {
+            let bounds = filter.bounds.as_ref();
+            let picked = filter.also_ids.iter().filter_map(|id| world.get(id));
+            let picked = picked.filter(|node| !filter.spans(node)).cloned();
+            let excerpt = self.pages.excerpt(bounds, encoding, Instant::now());
+            match excerpt.few() {
+                Some(few) => (Excerpt::default(), few.into_iter().chain(picked).collect()),
+                None => (excerpt, picked.collect()),
+            }
+        } else {
+            (Excerpt::default(), world.matching(filter))
         };
-        let cells = filter.cells.map(|_| world.cell_counts(filter));
-        let (types, removed) = (filter.types, Vec::new());
-        Picture { types, full: true, base, nodes, removed, messages, cells }
+        Picture {
+            types: filter.types,
+            full: true,
+            excerpt,
+            nodes,
+            removed: Vec::new(),
+            messages: world.recent_messages(filter),
+            cells: filter.cells.map(|_| world.cell_counts(filter)),
+        }
     }
 
     fn set_filter(&mut self, viewer: ViewerId, filter: Filter) {
@@ -337,13 +345,13 @@ impl<E: Encoder> Broadcaster<E> {
     }
 }
 
-/// What a client misses, as the whole or the end of a picture.
+/// What a client misses, as a picture.
 fn changed(filter: &Filter, missed: Missed) -> Picture {
     let updated = missed.updated.into_iter().map(|(node, _)| node);
     Picture {
         types: filter.types,
-        full: true,
-        base: None,
+        full: false,
+        excerpt: Excerpt::default(),
         nodes: missed.entered.into_iter().chain(updated).collect(),
         removed: missed.left,
         messages: missed.messages,

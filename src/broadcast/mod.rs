@@ -7,7 +7,7 @@ mod counters;
 mod mailbox;
 mod metrics;
 mod notes;
-mod pictures;
+mod pages;
 mod tick;
 
 use std::sync::{
@@ -28,7 +28,7 @@ use crate::domain::{
 
 pub use broadcaster::{Broadcaster, Settings};
 pub use metrics::Metrics;
-pub use pictures::Base;
+pub use pages::Excerpt;
 
 use mailbox::Mailbox;
 
@@ -86,8 +86,30 @@ pub struct View<'a> {
 pub struct Frame {
     /// Its type, by which it is counted.
     pub kind: &'static str,
-    /// What goes out.
-    pub bytes: Bytes,
+    /// What goes out first, and is this client's own: empty in most.
+    pub lead: Bytes,
+    /// What goes out behind it, and may be shared with others.
+    pub rest: Bytes,
+}
+
+impl Frame {
+    /// A message without a lead.
+    pub const fn new(kind: &'static str, rest: Bytes) -> Self {
+        Self { kind, lead: Bytes::new(), rest }
+    }
+
+    /// How many bytes go out.
+    pub fn payload_bytes(&self) -> usize {
+        self.lead.len() + self.rest.len()
+    }
+
+    /// All that goes out, in one piece.
+    pub fn whole(&self) -> Bytes {
+        if self.lead.is_empty() {
+            return self.rest.clone();
+        }
+        [&*self.lead, &*self.rest].concat().into()
+    }
 }
 
 /// Turns what a tick says into frames. The room that speaks to clients brings one.
@@ -95,8 +117,21 @@ pub trait Encoder: Send + 'static {
     /// The frames that take a client with this view from the batch before to `batch`.
     fn encode(&mut self, batch: &Batch, view: &View<'_>) -> Arc<[Frame]>;
 
-    /// Writes the record of a node, so that it is there when the first clients come.
-    fn write_ahead(&mut self, node: &Node);
+    /// Adds the whole record of a node, as it stands in pictures.
+    fn write_record(encoding: Encoding, node: &Node, records: &mut Vec<u8>);
+
+    /// What makes records a part of a picture.
+    fn binding(encoding: Encoding) -> Binding;
+}
+
+/// What stands around records, behind the lead of a frame that is a part of a full picture, and not
+/// the last one.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the names are their documentation")]
+pub struct Binding {
+    pub before: &'static [u8],
+    pub between: &'static [u8],
+    pub after: &'static [u8],
 }
 
 /// Where a client says that it left off.
@@ -142,9 +177,9 @@ pub struct Picture {
     pub types: MessageTypes,
     /// Whether it replaces everything that the client holds.
     pub full: bool,
-    /// What comes first, and other clients get as well. The rest is what has changed since.
-    pub base: Option<Arc<Base>>,
-    /// Whole records.
+    /// What comes first: whole records, as they are shared.
+    pub excerpt: Excerpt,
+    /// Whole records besides.
     pub nodes: Vec<Arc<Node>>,
     /// Nodes to drop.
     pub removed: Vec<Gone>,
@@ -152,6 +187,13 @@ pub struct Picture {
     pub messages: Vec<Arc<Message>>,
     /// Counts by tile; none if the client did not ask for them.
     pub cells: Option<Vec<CellCount>>,
+}
+
+impl Picture {
+    /// All nodes of which it holds whole records.
+    pub fn all_nodes(&self) -> Vec<Arc<Node>> {
+        self.excerpt.nodes().chain(&self.nodes).cloned().collect()
+    }
 }
 
 /// One client, as an operator sees it.

@@ -24,6 +24,7 @@ impl<E: Encoder> Broadcaster<E> {
             let _in_it = span.entered();
             let before = std::mem::replace(&mut self.sealed, batch.revision);
             self.sealed_at = began;
+            batch.changes.iter().for_each(|change| self.pages.turn(change));
             let mut notes = std::mem::take(&mut self.notes);
             notes.begin(self.audiences.most());
             self.audiences.for_each_sight(&batch, |audience, sight| notes.see(audience, sight));

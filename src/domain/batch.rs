@@ -94,7 +94,7 @@ impl Change {
 
     /// Where the node was and is.
     pub fn motion(&self) -> Motion {
-        let place = |node: &Option<Arc<Node>>| Some(node.as_deref()?.position.as_ref()?.place);
+        let place = |node: &Option<Arc<Node>>| node.as_deref()?.place();
         Motion { before: place(&self.before), after: place(&self.after) }
     }
 }
@@ -109,7 +109,7 @@ pub(super) struct Spot {
 impl Spot {
     pub(super) fn of(node: &Node) -> Option<Self> {
         let online = node.status.online;
-        node.position.map(|position| Self { place: position.place, online })
+        node.place().map(|place| Self { place, online })
     }
 }
 

@@ -127,11 +127,12 @@ impl Filter {
 
     /// Whether bounds and node ids hold this node, apart from those that are picked as well:
     /// what is counted in cells.
-    pub(super) fn spans(&self, node: &Node) -> bool {
+    pub fn spans(&self, node: &Node) -> bool {
         self.names(&node.id)
-            && self.bounds.as_ref().is_none_or(|area| {
-                node.position.is_some_and(|position| area.contains(position.place))
-            })
+            && self
+                .bounds
+                .as_ref()
+                .is_none_or(|area| node.place().is_some_and(|place| area.contains(place)))
     }
 
     /// Whether this is one of the nodes that are wanted wherever they are.

@@ -18,7 +18,6 @@ mod time;
 mod track;
 mod view;
 mod world;
-mod written;
 
 pub use batch::{Batch, Change, Sight, SightKind, Spoken, TouchedCell};
 pub use filter::{Filter, MessageTypes};
@@ -41,4 +40,3 @@ pub use world::{
     Continuation, ContinuedMessage, ContinuedNode, Gone, Lifetimes, Missed, Revision, Tombstone,
     World,
 };
-pub use written::Written;

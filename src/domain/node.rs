@@ -5,7 +5,7 @@ use std::{fmt, hash::Hasher, str::FromStr, sync::Arc, time::Duration};
 use rustc_hash::FxHasher;
 use thiserror::Error;
 
-use super::{Patch, Place, Stamp, Telemetry, Timestamp, Written};
+use super::{Patch, Place, Stamp, Telemetry, Timestamp};
 
 /// Longest id that is accepted, in bytes.
 const MAX_ID_BYTES: usize = 64;
@@ -298,8 +298,6 @@ pub struct Node {
     pub telemetry: Arc<Telemetry>,
     pub status: Status,
     pub links: Option<Arc<Links>>,
-    /// All of this, as it is shown.
-    pub written: Written,
 }
 
 impl Node {
@@ -316,8 +314,12 @@ impl Node {
             telemetry: Arc::default(),
             status: Status { online: true, last_heard: patch.heard },
             links: None,
-            written: Written::default(),
         }
+    }
+
+    /// Where it is, if that is known.
+    pub fn place(&self) -> Option<Place> {
+        self.position.map(|position| position.place)
     }
 
     /// Whether it has been silent for so long by `now` that nothing is known of it any more.
@@ -325,7 +327,7 @@ impl Node {
         self.status.last_heard.plus(forget_after) <= now
     }
 
-    /// A hash of everything but the number, the status and what was written: another one means another state. Only
+    /// A hash of everything but the number and the status: another one means another state. Only
     /// the same build of this program makes the same hash of the same state for certain.
     pub fn fingerprint(&self) -> u64 {
         struct Hashing(FxHasher);
@@ -345,7 +347,6 @@ impl Node {
             telemetry,
             status: _,
             links,
-            written: _,
         } = self;
         let mut hashing = Hashing(FxHasher::default());
         let state = (id, network, info, info_stamp, position, telemetry, links);

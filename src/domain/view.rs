@@ -21,9 +21,10 @@ impl View {
     /// Whether a node may be seen now.
     pub fn shows(&self, node: &Node) -> bool {
         self.names(&node.id)
-            && self.bounds.as_ref().is_none_or(|area| {
-                node.position.is_some_and(|position| area.contains(position.place))
-            })
+            && self
+                .bounds
+                .as_ref()
+                .is_none_or(|area| node.place().is_some_and(|place| area.contains(place)))
     }
 
     /// Whether it may be seen that a node was there.

@@ -36,7 +36,7 @@ use crate::{
 const RETRY_MS: u32 = 2000;
 
 /// What is said when there is nothing to say, so that proxies and clients see a living connection.
-const HEARTBEAT: Frame = Frame { kind: "heartbeat", bytes: Bytes::from_static(b":\n\n") };
+const HEARTBEAT: Frame = Frame::new("heartbeat", Bytes::from_static(b":\n\n"));
 
 /// `GET /api/events`
 pub(super) async fn listen(
@@ -61,8 +61,7 @@ pub(super) async fn listen(
     let meter = state.roster.enter(Transport::Sse, Encoding::Json, client.ip, since);
     meter.joins(&viewer);
     let timeout = state.pulse.timeout;
-    let opening =
-        Frame { kind: "hello", bytes: frames::encode(Encoding::Json, &hello(&state).await?) };
+    let opening = Frame::new("hello", frames::encode(Encoding::Json, &hello(&state).await?));
     let opening = Some(event(&format!("retry: {RETRY_MS}\n"), &opening));
     viewer.subscribe(filter, resume).await?;
     let mut heartbeat = interval(state.pulse.heartbeat);
@@ -100,8 +99,8 @@ pub(super) fn parse_id(id: &str) -> Option<Cursor> {
 
 /// One event of these fields and this JSON, which has no line breaks in it.
 fn event(fields: &str, frame: &Frame) -> Frame {
-    let parts = [fields.as_bytes(), b"data: ", &frame.bytes, b"\n\n"];
-    Frame { kind: frame.kind, bytes: parts.concat().into() }
+    let parts = [fields.as_bytes(), b"data: ", &frame.lead, &frame.rest, b"\n\n"];
+    Frame::new(frame.kind, parts.concat().into())
 }
 
 /// What one client is told.
@@ -136,7 +135,7 @@ impl Events {
         let event = self.event().await?;
         self.meter.sends(&event);
         self.heartbeat.reset();
-        Some(event.bytes)
+        Some(event.rest)
     }
 
     async fn event(&mut self) -> Option<Frame> {

@@ -15,7 +15,7 @@ use super::{
 };
 pub(super) use crate::broadcast::Frame;
 use crate::{
-    broadcast::{Base, Content, Delivery, Encoder, Encoding, Picture, View},
+    broadcast::{Binding, Content, Delivery, Encoder, Encoding, Picture, View},
     domain::{Batch, CellCount, Gone, Groups, Message, Missed, Node, SightKind},
 };
 
@@ -42,8 +42,18 @@ impl Encoder for TickEncoder {
         }
     }
 
-    fn write_ahead(&mut self, node: &Node) {
-        proto::write_ahead(node);
+    fn write_record(encoding: Encoding, node: &Node, records: &mut Vec<u8>) {
+        match encoding {
+            Encoding::Json => json::write_record(node, records),
+            Encoding::Proto => proto::write_record(node, records),
+        }
+    }
+
+    fn binding(encoding: Encoding) -> Binding {
+        match encoding {
+            Encoding::Json => json::BINDING,
+            Encoding::Proto => proto::BINDING,
+        }
     }
 }
 
@@ -114,10 +124,8 @@ impl Plan {
         mut frame: impl FnMut(Kind, Range<usize>, bool) -> Bytes,
     ) -> Arc<[Frame]> {
         let frames = (0..self.0.len()).filter_map(|index| self.get(index));
-        let written = frames.map(|(kind, rows, more)| {
-            let bytes = frame(kind, rows, more);
-            Frame { kind: kind.name(), bytes }
-        });
+        let written =
+            frames.map(|(kind, rows, more)| Frame::new(kind.name(), frame(kind, rows, more)));
         written.collect()
     }
 }
@@ -238,12 +246,25 @@ impl Frames {
         Self { encoding, epoch: Arc::clone(epoch), delivery, sorted, plan, next: 0 }
     }
 
+    /// A part of a snapshot behind the epoch and the revision, which are all that those of several
+    /// clients differ by.
+    fn snapshot(&self, rest: Bytes) -> Frame {
+        let revision = self.delivery.revision;
+        let lead = match self.encoding {
+            Encoding::Json => json::lead(&self.epoch, revision),
+            Encoding::Proto => proto::lead(&self.epoch, revision, rest.len()),
+        };
+        Frame { kind: "snapshot", lead, rest }
+    }
+
     /// Whether the last frame has been written.
     pub(super) fn is_done(&self) -> bool {
         match &self.delivery.content {
             Content::Tick(frames) => self.next >= frames.len(),
             Content::CatchUp { .. } => self.plan.get(self.next).is_none(),
-            Content::Picture(picture) => part(picture, self.next).is_none(),
+            Content::Picture(picture) => {
+                picture.excerpt.is_done() && part(picture, self.next).is_none()
+            }
         }
     }
 }
@@ -252,9 +273,14 @@ impl Iterator for Frames {
     type Item = Frame;
 
     fn next(&mut self) -> Option<Frame> {
+        let revision = self.delivery.revision;
+        if let Content::Picture(picture) = &mut self.delivery.content
+            && let Some(rest) = picture.excerpt.next_part::<TickEncoder>()
+        {
+            return Some(self.snapshot(rest));
+        }
         let index = self.next;
         self.next += 1;
-        let revision = self.delivery.revision;
         match (&self.delivery.content, self.encoding) {
             (Content::Tick(frames), _) => frames.get(index).cloned(),
             (Content::CatchUp { types, missed }, encoding) => {
@@ -264,31 +290,22 @@ impl Iterator for Frames {
                     Encoding::Json => json::missed,
                     Encoding::Proto => proto::missed,
                 };
-                let bytes = write(revision, *types, missed, &self.sorted, frame);
-                Some(Frame { kind, bytes })
+                Some(Frame::new(kind, write(revision, *types, missed, &self.sorted, frame)))
             }
             (Content::Picture(picture), encoding) => {
                 let part = part(picture, index)?;
-                let bytes = match encoding {
-                    Encoding::Json => {
-                        let rest = part.rest(index, || json::part(picture, &part));
-                        json::snapshot(&self.epoch, revision, &rest)
-                    }
-                    Encoding::Proto => {
-                        let rest = part.rest(index, || proto::part(picture, &part));
-                        proto::snapshot(&self.epoch, revision, &rest)
-                    }
+                let rest = match encoding {
+                    Encoding::Json => json::part(picture, &part),
+                    Encoding::Proto => proto::part(picture, &part),
                 };
-                Some(Frame { kind: "snapshot", bytes })
+                Some(self.snapshot(rest))
             }
         }
     }
 }
 
-/// One part of a snapshot.
+/// One part of a snapshot: what is not in pages.
 pub(super) struct Part<'a> {
-    /// Whose it is, if others get it as well.
-    base: Option<&'a Base>,
     pub(super) nodes: &'a [Arc<Node>],
     pub(super) removed: &'a [Gone],
     pub(super) messages: &'a [Arc<Message>],
@@ -296,17 +313,7 @@ pub(super) struct Part<'a> {
     pub(super) more: bool,
 }
 
-impl Part<'_> {
-    /// All of the frame but epoch and revision, by which those of one part differ.
-    fn rest(&self, index: usize, write: impl FnOnce() -> Bytes) -> Bytes {
-        match self.base {
-            Some(base) => base.get_or_write(index, write),
-            None => write(),
-        }
-    }
-}
-
-/// Part `index` of a snapshot; none after the last.
+/// Part `index` of those behind the pages of a snapshot; none after the last. There is one at least.
 fn part(picture: &Picture, index: usize) -> Option<Part<'_>> {
     fn cut<'a, T>(list: &'a [T], index: usize, most: usize, more: &mut bool) -> &'a [T] {
         let start = list.len().min(index * most);
@@ -315,21 +322,55 @@ fn part(picture: &Picture, index: usize) -> Option<Part<'_>> {
         &list[start..end]
     }
     let more = &mut false;
-    let base = picture.base.as_deref();
-    let of_base = base.map_or(0, |base| base.nodes.len().div_ceil(NODES_PER_FRAME));
-    if let Some(base) = base
-        && index < of_base
-    {
-        let nodes = cut(&base.nodes, index, NODES_PER_FRAME, more);
-        let (removed, messages, cells) = (&[], &[], &[]);
-        return Some(Part { base: Some(base), nodes, removed, messages, cells, more: true });
-    }
-    let index = index - of_base;
     let nodes = cut(&picture.nodes, index, NODES_PER_FRAME, more);
     let removed = cut(&picture.removed, index, ROWS_PER_FRAME, more);
     let messages = cut(&picture.messages, index, NODES_PER_FRAME, more);
     let cells = cut(picture.cells.as_deref().unwrap_or_default(), index, ROWS_PER_FRAME, more);
     let nothing = nodes.is_empty() && removed.is_empty() && messages.is_empty() && cells.is_empty();
     let more = *more;
-    (index == 0 || !nothing).then_some(Part { base: None, nodes, removed, messages, cells, more })
+    (index == 0 || !nothing).then_some(Part { nodes, removed, messages, cells, more })
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::{
+        broadcast::Excerpt,
+        domain::{MessageTypes, Network, NodeId, Patch, Timestamp},
+    };
+
+    #[test]
+    fn records_that_are_bound_are_a_part_as_it_is_written_at_once() {
+        let node = |number| {
+            let heard = Timestamp::from_seconds(1_795_239_750);
+            let patch = Patch::heard(NodeId::Radio(number), Network::Meshtastic, heard);
+            Arc::new(Node { number, ..Node::heard_first(&patch) })
+        };
+        let nodes: Vec<_> = (1..=3).map(node).collect();
+        let bound = |encoding| {
+            let mut records = Vec::new();
+            for node in &nodes {
+                let mut record = Vec::new();
+                TickEncoder::write_record(encoding, node, &mut record);
+                records.push(record);
+            }
+            let Binding { before, between, after } = TickEncoder::binding(encoding);
+            [before, &records.join(between), after].concat()
+        };
+        let picture = Picture {
+            types: MessageTypes::ALL,
+            full: true,
+            excerpt: Excerpt::default(),
+            nodes: nodes.clone(),
+            removed: Vec::new(),
+            messages: Vec::new(),
+            cells: None,
+        };
+        let part = Part { nodes: &nodes, removed: &[], messages: &[], cells: &[], more: true };
+        assert_eq!(bound(Encoding::Json), json::part(&picture, &part));
+        let read = |bytes: &[u8]| proto::messages::Snapshot::decode(bytes).unwrap();
+        assert_eq!(read(&bound(Encoding::Proto)), read(&proto::part(&picture, &part)));
+    }
 }

@@ -16,7 +16,7 @@ use super::{
     records::{CellRecord, Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate},
 };
 use crate::{
-    broadcast::{Frame, Picture, View},
+    broadcast::{Binding, Frame, Picture, View},
     domain::{Batch, CellCount, Change, Gone, Message, MessageTypes, Missed, Node, Revision},
 };
 
@@ -180,7 +180,20 @@ pub(super) fn missed(
     })
 }
 
-/// One part of a snapshot, without what [`snapshot`] puts before it.
+/// What stands around records in a part of a snapshot.
+pub(super) const BINDING: Binding = Binding {
+    before: br#""full":true,"nodes":["#,
+    between: b",",
+    after: br#"],"removed":[],"messages":[],"more":true}"#,
+};
+
+/// Adds the whole record of a node.
+pub(super) fn write_record(node: &Node, records: &mut Vec<u8>) {
+    serde_json::to_writer(records, &NodeRecord::whole(node, MessageTypes::ALL))
+        .expect("records have text keys and no maps that fail");
+}
+
+/// One part of a snapshot, without what [`lead`] puts before it.
 pub(super) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
     let (epoch, revision) = ("", 0);
     let whole = encode(&ServerMessage::Snapshot {
@@ -193,19 +206,15 @@ pub(super) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
         cells: picture.cells.as_ref().map(|_| cells(part.cells)),
         more: part.more,
     });
-    let head = head(epoch, Revision(revision));
-    debug_assert!(whole.starts_with(&head), "{whole:?}");
-    whole.slice(head.len()..)
+    let lead = lead(epoch, Revision(revision));
+    debug_assert!(whole.starts_with(&lead), "{whole:?}");
+    whole.slice(lead.len()..)
 }
 
-/// The frame of a part, of which the rest is written.
-pub(super) fn snapshot(epoch: &str, revision: Revision, rest: &[u8]) -> Bytes {
-    [&head(epoch, revision), rest].concat().into()
-}
-
-fn head(epoch: &str, Revision(revision): Revision) -> Vec<u8> {
+/// What stands before a part in its frame.
+pub(super) fn lead(epoch: &str, Revision(revision): Revision) -> Bytes {
     let epoch = Value::from(epoch);
-    format!(r#"{{"type":"snapshot","epoch":{epoch},"revision":{revision},"#).into_bytes()
+    format!(r#"{{"type":"snapshot","epoch":{epoch},"revision":{revision},"#).into()
 }
 
 fn raw(record: &impl Serialize) -> Box<RawValue> {

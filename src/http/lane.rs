@@ -8,8 +8,7 @@
 
 use std::{
     collections::VecDeque,
-    io,
-    io::IoSlice,
+    io::{self, IoSlice, Write as _},
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -24,6 +23,10 @@ const READ_BYTES: usize = 4 << 10;
 /// Slices handed to the socket at once.
 const SLICES: usize = 32;
 
+/// So little is brought together first: a write from one place costs the kernel less than one from
+/// several, by more than it costs to copy this.
+const COPIED_BYTES: usize = 1 << 10;
+
 /// What kind of message a frame is, as the WebSocket protocol numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -33,6 +36,9 @@ pub(super) enum FrameKind {
     /// Anything.
     Binary = 0x2,
 }
+
+/// What a frame says, in two pieces: the first may be empty.
+pub(super) type Payload = [Bytes; 2];
 
 /// A connection with frames that wait to be written.
 #[derive(Debug)]
@@ -50,8 +56,8 @@ pub(super) struct Lane<IO> {
 #[derive(Debug)]
 struct Outgoing {
     head: Head,
-    payload: Bytes,
-    /// How many bytes of both have been written.
+    payload: Payload,
+    /// How many bytes of all have been written.
     written: usize,
 }
 
@@ -67,10 +73,13 @@ impl<IO> Lane<IO> {
         }
     }
 
-    /// Puts a frame last. The library must not be in the middle of one: flush before.
-    pub(super) fn push(&mut self, kind: FrameKind, payload: Bytes) {
-        let head = Head::of(kind, payload.len());
+    /// Puts a frame last, and says how many bytes it brings. The library must not be in the middle
+    /// of one: flush before.
+    pub(super) fn push(&mut self, kind: FrameKind, payload: Payload) -> usize {
+        let payload_bytes = payload.iter().map(Bytes::len).sum();
+        let head = Head::of(kind, payload_bytes);
         self.waiting.push_back(Outgoing { head, payload, written: 0 });
+        payload_bytes
     }
 
     /// Drops the frames of which the client has got nothing.
@@ -91,7 +100,7 @@ impl<IO> Lane<IO> {
 
     fn advance(&mut self, mut bytes: usize) {
         while let Some(frame) = self.waiting.front_mut() {
-            let left = frame.head.len() + frame.payload.len() - frame.written;
+            let left = frame.rest().map(<[u8]>::len).sum();
             if bytes < left {
                 frame.written += bytes;
                 return;
@@ -113,8 +122,15 @@ impl<IO: AsyncWrite + Unpin> Lane<IO> {
                 *slice = IoSlice::new(part);
                 used += 1;
             }
+            let slices = &slices[..used];
             let io = Pin::new(&mut self.io);
-            let written = ready!(io.poll_write_vectored(cx, &slices[..used]))?;
+            let written = if slices.iter().map(|slice| slice.len()).sum::<usize>() <= COPIED_BYTES {
+                let mut copied = [0; COPIED_BYTES];
+                let length = copied.as_mut_slice().write_vectored(slices)?;
+                ready!(io.poll_write(cx, &copied[..length]))?
+            } else {
+                ready!(io.poll_write_vectored(cx, slices))?
+            };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -128,10 +144,15 @@ impl<IO: AsyncWrite + Unpin> Lane<IO> {
 
 impl Outgoing {
     /// What is to be written yet.
-    fn rest(&self) -> [&[u8]; 2] {
-        let head = self.head.bytes();
-        let of_head = self.written.min(head.len());
-        [&head[of_head..], &self.payload[self.written - of_head..]]
+    fn rest(&self) -> impl Iterator<Item = &[u8]> {
+        let mut written = self.written;
+        let parts = [self.head.bytes(), &self.payload[0], &self.payload[1]];
+        let rest = parts.into_iter().map(move |part| {
+            let of_part = written.min(part.len());
+            written -= of_part;
+            &part[of_part..]
+        });
+        rest.filter(|part| !part.is_empty())
     }
 }
 

@@ -69,7 +69,7 @@ impl Listed for TelemetryRow {
     type Record<'a> = TelemetryRecord<'a>;
 
     fn record(&self) -> TelemetryRecord<'_> {
-        TelemetryRecord::row(self.time, self.values.clone())
+        TelemetryRecord::row(self.time, &self.values)
     }
 }
 

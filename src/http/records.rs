@@ -122,7 +122,7 @@ pub(super) struct TelemetryRecord<'a> {
     /// The node, where the record does not stand in one.
     id: Option<Id<'a>>,
     pub time: Timestamp,
-    pub values: Vec<(Metric, f64)>,
+    pub values: Cow<'a, [(Metric, f64)]>,
 }
 
 /// Readings of a node to merge.
@@ -355,16 +355,16 @@ impl<'a> PositionUpdate<'a> {
     }
 }
 
-impl TelemetryRecord<'_> {
+impl<'a> TelemetryRecord<'a> {
     /// All that is known; none if nothing is.
-    fn all(telemetry: &Telemetry) -> Option<Self> {
+    fn all(telemetry: &'a Telemetry) -> Option<Self> {
         let stamp = telemetry.newest()?;
-        Some(Self { id: None, time: stamp.time, values: telemetry.values().to_vec() })
+        Some(Self::row(stamp.time, telemetry.values()))
     }
 
     /// The readings of one packet.
-    pub(super) fn row(time: Timestamp, values: Vec<(Metric, f64)>) -> Self {
-        Self { id: None, time, values }
+    pub(super) fn row(time: Timestamp, values: &'a [(Metric, f64)]) -> Self {
+        Self { id: None, time, values: values.into() }
     }
 }
 
@@ -374,7 +374,7 @@ impl<'a> TelemetryUpdate<'a> {
         let mut record = TelemetryRecord::all(&node.telemetry)?;
         record.id = Some(Id(&node.id));
         if let Some(before) = before {
-            record.values.retain(|(metric, value)| {
+            record.values.to_mut().retain(|(metric, value)| {
                 before.telemetry.get(*metric).is_none_or(|held| held.to_bits() != value.to_bits())
             });
         }
@@ -389,7 +389,7 @@ impl Serialize for TelemetryRecord<'_> {
             map.serialize_entry("id", id)?;
         }
         map.serialize_entry("time", &self.time.as_millis())?;
-        for (metric, value) in &self.values {
+        for (metric, value) in &*self.values {
             /// Every whole number up to this is one that JSON readers keep.
             const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
             if value.fract() == 0.0 && value.abs() <= LARGEST_WHOLE {

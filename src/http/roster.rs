@@ -126,9 +126,9 @@ impl Meter {
     /// This goes out, in so many bytes.
     pub(super) fn sends(&self, frame: &Frame) {
         self.frames.inc();
-        self.bytes.inc_by(frame.bytes.len() as u64);
+        self.bytes.inc_by(frame.payload_bytes() as u64);
         self.entry.frames_sent.fetch_add(1, Relaxed);
-        self.entry.bytes_sent.fetch_add(frame.bytes.len() as u64, Relaxed);
+        self.entry.bytes_sent.fetch_add(frame.payload_bytes() as u64, Relaxed);
         self.roster.0.metrics.sends(frame.kind);
     }
 

@@ -161,7 +161,8 @@ impl<'a> Connection<'a> {
             let sealed_at = delivery.sealed_at;
             let meter = Arc::clone(&self.meter);
             let frames = Frames::new(self.encoding, self.state.live.epoch(), delivery);
-            let frames = frames.inspect(move |frame| meter.sends(frame)).map(|frame| frame.bytes);
+            let frames = frames.inspect(move |frame| meter.sends(frame));
+            let frames = frames.map(|frame| [frame.lead, frame.rest]);
             self.deliver(viewer, &mut Box::new(frames)).await?;
             self.meter.delivered(sealed_at);
             viewer.delivered().await?;
@@ -184,7 +185,10 @@ impl<'a> Connection<'a> {
     /// Hears the client out until there is something to tell it.
     async fn listen(&mut self, viewer: &Viewer) -> Result<Delivery, End> {
         loop {
-            let event = select! {
+            let event = tokio::select! {
+                // First: who is woken is woken for this most of the time. While a delivery is
+                // written the client is heard by turns.
+                biased;
                 delivery = viewer.next() => {
                     return delivery.ok_or(End::HangUp(CloseReason::GoingAway));
                 }
@@ -320,9 +324,9 @@ impl<'a> Connection<'a> {
     }
 
     fn say(&mut self, kind: &'static str, message: &ServerMessage<'_>) {
-        let frame = Frame { kind, bytes: frames::encode(self.encoding, message) };
+        let frame = Frame::new(kind, frames::encode(self.encoding, message));
         self.meter.sends(&frame);
-        self.wire.answer(frame.bytes);
+        self.wire.answer(frame.rest);
     }
 
     async fn end(&mut self, end: End) {

@@ -105,6 +105,12 @@ impl<T: 'static> Rows<T> {
     }
 }
 
+impl<T: Send + 'static> From<Page<T>> for Rows<T> {
+    fn from(page: Page<T>) -> Self {
+        Self::held(page.records, page.next)
+    }
+}
+
 /// How the rows of a page are written.
 pub(super) trait Form<T>: Send + 'static {
     /// The media type.

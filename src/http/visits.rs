@@ -70,10 +70,7 @@ pub(super) async fn visits(
         cursor: query.cursor,
     };
     let rows = match &caller.view {
-        Some(view) => {
-            let page = seen(&*state.store, view, question).await?;
-            Rows::held(page.records, page.next)
-        }
+        Some(view) => seen(&*state.store, view, question).await?.into(),
         None => all(&state.store, question),
     };
     Ok(match query.format {

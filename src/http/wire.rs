@@ -16,7 +16,7 @@ use tungstenite::{
 };
 
 use super::{
-    lane::{FrameKind, Lane},
+    lane::{FrameKind, Lane, Payload},
     polled::{Polled, when_ready},
 };
 
@@ -34,10 +34,10 @@ const MAX_ANSWERS: usize = 16;
 
 /// Frames are written in batches of this size, or one by one where they are greater: no more than
 /// one batch waits for a client that takes nothing.
-const BATCH_BYTES: usize = 16 << 10;
+const BATCH_BYTES: usize = 64 << 10;
 
 /// What the rest of a delivery is taken from.
-pub(super) type Rest<'a> = dyn Iterator<Item = Bytes> + Send + 'a;
+pub(super) type Rest<'a> = dyn Iterator<Item = Payload> + Send + 'a;
 
 /// What happens on a socket.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub(super) struct Wire<IO> {
     budget_bytes: usize,
     /// Written since the client's messages had a turn.
     since_turn_bytes: usize,
-    answers: VecDeque<(FrameKind, Bytes)>,
+    answers: VecDeque<(FrameKind, Payload)>,
     /// Pings that the client has not taken the answers of.
     pings: usize,
     is_writing: bool,
@@ -119,7 +119,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
 
     /// The same, as a frame of another kind than the rest.
     pub(super) fn answer_as(&mut self, kind: FrameKind, frame: Bytes) {
-        self.answers.push_back((kind, frame));
+        self.answers.push_back((kind, [Bytes::new(), frame]));
     }
 
     /// What happens next, while `frames` are written if there are some. Nothing is lost when it
@@ -161,9 +161,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             let mut bytes = 0;
             while bytes < BATCH_BYTES {
                 let more = || Some((self.kind, frames.as_mut()?.next()?));
-                let Some((kind, frame)) = self.answers.pop_front().or_else(more) else { break };
-                bytes += frame.len();
-                self.lane.push(kind, frame);
+                let Some((kind, payload)) = self.answers.pop_front().or_else(more) else { break };
+                bytes += self.lane.push(kind, payload);
                 self.is_writing = true;
             }
             self.since_turn_bytes += bytes;
@@ -328,7 +327,8 @@ mod tests {
                     wire.answer(Bytes::from_static(ANSWER));
                 }
                 Event::Heard(Message::Text(_)) => {
-                    asked.extend(frames.next().cloned());
+                    let frame = frames.next().cloned();
+                    asked.extend(frame.map(|mut frame| [frame.split_to(frame.len() / 3), frame]));
                     is_delivering = true;
                 }
                 Event::Heard(message) if message.is_close() => return wire.see_off().await,

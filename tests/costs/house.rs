@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use geocast::{
     broadcast::{
@@ -66,6 +67,17 @@ impl House {
             viewer
         });
         self.viewers.push(viewer);
+    }
+
+    /// What one more who looks is handed of its picture in pages.
+    pub(crate) fn picture(&mut self, encoding: Encoding, filter: Filter) -> Vec<Bytes> {
+        let content = self.runtime.block_on(async {
+            let viewer = self.live.join(encoding).await.unwrap();
+            viewer.subscribe(filter, None).await.unwrap();
+            viewer.next().await.unwrap().content
+        });
+        let Content::Picture(mut picture) = content else { panic!("not a picture") };
+        std::iter::from_fn(|| picture.excerpt.next_part::<TickEncoder>()).collect()
     }
 
     /// A tick with these patches, to the frames of those of the first `seeing` who look.

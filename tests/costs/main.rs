@@ -8,13 +8,14 @@ mod house;
 mod story;
 
 use allocation_counter::measure;
+use bytes::Bytes;
 use geocast::{
     broadcast::{Encoding, Frame},
     domain::{Filter, MessageTypes},
 };
 
 use house::House;
-use story::{Mesh, far_away, viewport};
+use story::{Mesh, far_away, town, viewport};
 
 const NODES: usize = 600;
 const MOVING: usize = 300;
@@ -31,7 +32,7 @@ fn positions_within(viewport: geocast::domain::Area) -> Filter {
 fn updates(frames: &[Frame]) -> usize {
     let frames = frames
         .iter()
-        .map(|frame| -> serde_json::Value { serde_json::from_slice(&frame.bytes).unwrap() });
+        .map(|frame| -> serde_json::Value { serde_json::from_slice(&frame.whole()).unwrap() });
     frames.map(|frame| frame["positions"].as_array().map_or(0, Vec::len)).sum()
 }
 
@@ -68,7 +69,7 @@ fn tell(encoding: Encoding, elsewhere: u32) -> Cost {
         let mut frames = Vec::new();
         cost.allocations += measure(|| frames = house.tick(patches, seeing)).count_total;
         cost.frames += frames.len();
-        cost.bytes += frames.iter().map(|frame| frame.bytes.len()).sum::<usize>();
+        cost.bytes += frames.iter().map(Frame::payload_bytes).sum::<usize>();
         if encoding == Encoding::Json {
             cost.updates += updates(&frames);
         }
@@ -109,4 +110,21 @@ fn the_story_has_as_many_bytes_on_the_wire_as_are_written_down() {
     assert!(json.updates / json.frames >= 50, "frames are too small to say much");
     let per_update = proto.bytes as f64 / json.updates as f64;
     assert!(per_update <= 12.0, "{per_update:.1} bytes per position update");
+}
+
+#[test]
+fn a_picture_that_was_written_before_is_handed_out_without_a_copy() {
+    let mut mesh = Mesh::new(NODES);
+    let mut house = House::open(&mut mesh);
+    let bytes = |parts: &[Bytes]| parts.iter().map(Bytes::len).sum::<usize>();
+    for encoding in [Encoding::Json, Encoding::Proto] {
+        let whole = bytes(&house.picture(encoding, Filter::default()));
+        assert!(whole > NODES * 60, "it shows every node: {whole} bytes");
+        // Not the same view, and it shows all the same.
+        let here = Filter { bounds: Some(town()), ..Filter::default() };
+        let mut parts = Vec::new();
+        let allocated = measure(|| parts = house.picture(encoding, here)).bytes_total;
+        assert_eq!(bytes(&parts), whole);
+        assert!(allocated < whole as u64 / 10, "{allocated} bytes for a picture of {whole}");
+    }
 }

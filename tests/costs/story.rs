@@ -86,6 +86,15 @@ pub(crate) fn viewport(number: u32, parts: u32) -> Area {
     bounds.unwrap().into()
 }
 
+/// A viewport that shows every node, also after some ticks.
+pub(crate) fn town() -> Area {
+    let edge = |middle: i32, reach: i32| f64::from(middle + reach) * 1e-7;
+    let (latitude, longitude) = TOWN;
+    let [north, east] = [latitude, longitude].map(|middle| edge(middle, 2 * REACH));
+    let [south, west] = [latitude, longitude].map(|middle| edge(middle, -2 * REACH));
+    Bounds::new(north, south, east, west).unwrap().into()
+}
+
 /// A viewport where nobody is, another one for each number.
 pub(crate) fn far_away(number: u32) -> Area {
     let south = -80.0 + f64::from(number) * 1e-3;

@@ -62,6 +62,22 @@ async fn tak_clients_are_told_where_nodes_are_and_where_they_go() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn tak_clients_of_a_large_map_are_told_of_every_node() {
+    const NODES: u32 = 300;
+    let folder = TempDir::new().unwrap();
+    let mut geocast = Geocast::with(folder.path(), &["--cot-listen", "127.0.0.1:0"]).await;
+    let address = geocast.logged("TAK clients are told on tcp://").await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    let at = |node| Radio(node).at(f64::from(node % 50), f64::from(node / 2));
+    let positions: Vec<_> = (1..=NODES).map(at).collect();
+    gateway.publish_all(positions.iter().map(|(topic, payload)| (&**topic, &**payload)));
+    let mut tak = Tak::connect(&address).await;
+    for node in 1..=NODES {
+        tak.until(&format!("uid=\"geocast-!{node:08x}\"")).await;
+    }
+}
+
 /// Hears what a group is told on this machine.
 fn listen_to(group: Ipv4Addr) -> (UdpSocket, u16) {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();

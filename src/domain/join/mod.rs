@@ -30,7 +30,8 @@ pub struct Span {
 
 impl Span {
     /// Holds no place; what is added to it is its edge.
-    const NOWHERE: Self = Self { south: i32::MAX, north: i32::MIN, west: i32::MAX, east: i32::MIN };
+    pub const NOWHERE: Self =
+        Self { south: i32::MAX, north: i32::MIN, west: i32::MAX, east: i32::MIN };
 
     fn is_empty(self) -> bool {
         self.south > self.north || self.west > self.east
@@ -42,6 +43,38 @@ impl Span {
             & (latitude <= self.north)
             & (self.west <= longitude)
             & (longitude <= self.east)
+    }
+
+    /// Whether they have a place in common.
+    pub fn meets(self, other: Self) -> bool {
+        self.south <= other.north
+            && other.south <= self.north
+            && self.west <= other.east
+            && other.west <= self.east
+    }
+
+    /// Whether every place in it lies in the other one.
+    pub fn is_within(self, other: Self) -> bool {
+        other.south <= self.south
+            && self.north <= other.north
+            && other.west <= self.west
+            && self.east <= other.east
+    }
+
+    /// Whether it may be smaller without this place.
+    pub fn ends_at(self, place: Place) -> bool {
+        let (latitude, longitude) = (place.latitude_e7(), place.longitude_e7());
+        latitude == self.south
+            || latitude == self.north
+            || longitude == self.west
+            || longitude == self.east
+    }
+
+    /// Makes it as large as it has to be to hold this place, too.
+    pub fn take_in(&mut self, place: Option<Place>) {
+        if let Some(place) = place {
+            self.add((place.latitude_e7(), place.longitude_e7()));
+        }
     }
 
     fn add(&mut self, (latitude, longitude): (i32, i32)) {

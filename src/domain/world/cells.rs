@@ -230,7 +230,7 @@ impl World {
         let mut count = CellCount { tile, total: 0, online: 0 };
         for node in near.filter_map(|placed| self.get(&placed.data)) {
             let inside = |place: Place| Tile::of(place, tile.zoom) == tile;
-            if filter.spans(node) && node.position.is_some_and(|position| inside(position.place)) {
+            if filter.spans(node) && node.place().is_some_and(inside) {
                 count.add(node);
             }
         }
@@ -242,8 +242,8 @@ impl World {
         let mut counts = BTreeMap::new();
         let named = filter.node_ids.iter().flat_map(|ids| ids.iter());
         for node in named.filter_map(|id| self.get(id)).filter(|node| filter.spans(node)) {
-            let Some(position) = node.position else { continue };
-            let tile = Tile::of(position.place, zoom);
+            let Some(place) = node.place() else { continue };
+            let tile = Tile::of(place, zoom);
             counts.entry(tile).or_insert(CellCount { tile, total: 0, online: 0 }).add(node);
         }
         counts

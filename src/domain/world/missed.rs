@@ -2,7 +2,7 @@
 
 use std::{ops::Bound, sync::Arc};
 
-use super::{Revision, World};
+use super::{Reach, Revision, World};
 use crate::domain::{CellCount, Filter, Groups, Message, Node, NodeId, Spoken};
 
 /// A node that is to be dropped.
@@ -45,7 +45,7 @@ impl World {
     /// Nothing may be pending. This needs no memory of the client: where a node's position has not
     /// changed since the cursor, `held` says whether the client has the node; where it has changed,
     /// the client may or may not have it, and is sent the whole record, or the id, which does no
-    /// harm twice.
+    /// harm twice. Of a node that was never near it hears nothing.
     pub fn missed(&self, held: &Filter, wanted: &Filter, cursor: Revision) -> Option<Missed> {
         let other_kind = held.types != wanted.types || held.cells != wanted.cells;
         if held.discreet || wanted.discreet {
@@ -57,6 +57,9 @@ impl World {
         let cells = self.cells_missed(held, wanted, cursor)?;
         let mut missed = Missed { cells, ..Missed::default() };
         let newer = (Bound::Excluded(cursor), Bound::Unbounded);
+        let area: Option<Vec<_>> = held.bounds.as_ref().map(|area| area.spans().collect());
+        let was_near =
+            |reach: &Reach| area.as_ref().is_none_or(|area| reach.may_have_touched(area, cursor));
         for (_, id) in self.log.range(newer) {
             let Some(entry) = self.nodes.get(id) else {
                 if held.may_hold(id)
@@ -67,9 +70,15 @@ impl World {
                 continue;
             };
             let settled = entry.changed.position <= cursor;
-            let may_hold = if settled { held.matches(&entry.node) } else { held.may_hold(id) };
+            let may_hold = || {
+                if settled {
+                    held.matches(&entry.node)
+                } else {
+                    held.may_hold(id) && (held.picks(id) || was_near(&entry.reach))
+                }
+            };
             if wanted.matches(&entry.node) {
-                if settled && may_hold {
+                if settled && may_hold() {
                     let groups = entry.changed.since(cursor).and(wanted.types.groups());
                     if !groups.is_empty() {
                         missed.updated.push((Arc::clone(&entry.node), groups));
@@ -77,7 +86,7 @@ impl World {
                 } else {
                     missed.entered.push(Arc::clone(&entry.node));
                 }
-            } else if may_hold {
+            } else if may_hold() {
                 missed.left.push(Gone::from(&entry.node));
             }
         }

@@ -12,6 +12,7 @@ mod cells;
 mod changed;
 mod lifetimes;
 mod missed;
+mod reach;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -21,16 +22,20 @@ use changed::Changed;
 use lifetimes::Buried;
 pub use lifetimes::Lifetimes;
 pub use missed::{Gone, Missed};
+use reach::Reach;
 pub use restore::{Continuation, ContinuedMessage, ContinuedNode, Tombstone};
 
 use super::{
-    Batch, Change, Filter, Groups, Message, Node, NodeId, Patch, Place, Timestamp, Zoom,
-    batch::Spoken,
+    Batch, Change, Filter, Groups, Message, Node, NodeId, Patch, Timestamp, Zoom, batch::Spoken,
 };
 
 /// A count of the changes of the world: each change of a node carries the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(pub u64);
+
+/// How many nodes are looked at before any of them is held: as many as stay in the processor's
+/// cache meanwhile.
+const LOOKED_AT_TOGETHER: usize = 256;
 
 /// How many messages the world remembers for those who come later.
 const RECENT_MESSAGES: usize = 200;
@@ -39,6 +44,7 @@ const RECENT_MESSAGES: usize = 200;
 struct Entry {
     node: Arc<Node>,
     changed: Changed,
+    reach: Reach,
     /// The revision of the last change: the node's place in the log.
     revision: Revision,
     /// When to look at its silence again: never later than it next turns offline or is forgotten.
@@ -197,12 +203,15 @@ impl World {
 
     /// The nodes that match `filter`, in no order.
     pub fn matching(&self, filter: &Filter) -> Vec<Arc<Node>> {
-        let mut found = Vec::new();
-        self.for_each_candidate(filter, |node| {
-            if filter.matches(node) {
-                found.push(Arc::clone(node));
-            }
-        });
+        // Found first, and then looked at, some at a time: each is somewhere else in memory, and
+        // the processor waits for several at once if nothing else is to be done between.
+        let mut candidates = Vec::new();
+        self.for_each_candidate(filter, |node| candidates.push(node));
+        let mut found = Vec::with_capacity(candidates.len());
+        for some in candidates.chunks(LOOKED_AT_TOGETHER) {
+            let matching = some.iter().copied().filter(|node| filter.matches(node));
+            found.extend(matching.collect::<Vec<_>>().into_iter().cloned());
+        }
         found
     }
 
@@ -212,12 +221,12 @@ impl World {
     }
 
     /// Calls `visit` once for every node that may match, by the cheapest index.
-    fn for_each_candidate(&self, filter: &Filter, mut visit: impl FnMut(&Arc<Node>)) {
+    fn for_each_candidate<'a>(&'a self, filter: &Filter, mut visit: impl FnMut(&'a Arc<Node>)) {
         filter.also_ids.iter().filter_map(|id| self.get(id)).for_each(&mut visit);
         if filter.cells.is_some() {
             return;
         }
-        let mut visit = |node: &Arc<Node>| {
+        let mut visit = |node: &'a Arc<Node>| {
             if !filter.picks(&node.id) {
                 visit(node);
             }
@@ -250,15 +259,16 @@ impl World {
         self.silences.insert((look_at, id.clone()));
         // Only counts if it was there at the last tick.
         self.note_pending(id, None, Groups::ALL, true);
-        let entry =
-            Entry { node: Arc::new(node), changed: Changed::all(revision), revision, look_at };
+        let (changed, reach) = (Changed::all(revision), Reach::of(node.place(), revision));
+        let entry = Entry { node: Arc::new(node), changed, reach, revision, look_at };
         self.nodes.insert(id.clone(), entry);
     }
 
     /// Puts `node` in the place of `before`, with a new revision for the groups in `news`.
     fn replace(&mut self, before: Arc<Node>, node: Node, news: Groups) {
         let revision = self.next_revision();
-        if news.intersects(Groups::POSITION) && place(&before) != place(&node) {
+        let moves = news.intersects(Groups::POSITION) && before.place() != node.place();
+        if moves {
             if let Some(old) = placed(&before) {
                 self.places.remove(&old);
             }
@@ -275,6 +285,9 @@ impl World {
         self.log.insert(revision, id.clone());
         entry.revision = revision;
         entry.changed.mark(news, revision);
+        if moves {
+            entry.reach.move_to(node.place(), revision);
+        }
         entry.node = Arc::new(node);
         if next_look < entry.look_at {
             self.silences.remove(&(entry.look_at, id.clone()));
@@ -315,10 +328,6 @@ impl World {
     }
 }
 
-fn place(node: &Node) -> Option<Place> {
-    node.position.map(|position| position.place)
-}
-
 fn placed(node: &Node) -> Option<PlacedNode> {
-    place(node).map(|place| GeomWithData::new(place.point(), node.id.clone()))
+    node.place().map(|place| GeomWithData::new(place.point(), node.id.clone()))
 }

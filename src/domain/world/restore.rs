@@ -3,7 +3,7 @@
 use rstar::RTree;
 use rustc_hash::FxHashMap;
 
-use super::{Changed, Entry, Lifetimes, Revision, World, placed};
+use super::{Changed, Entry, Lifetimes, Reach, Revision, World, placed};
 use crate::domain::{Groups, Message, Node, NodeId, Status, Timestamp};
 
 /// What the next run needs to go on with the count of this one, so that clients can resume.
@@ -164,7 +164,8 @@ impl World {
         self.log.insert(revision, node.id.clone());
         let look_at = self.look_at(&node);
         self.silences.insert((look_at, node.id.clone()));
-        let entry = Entry { changed, revision, look_at, node: node.into() };
+        let reach = Reach::of(node.place(), changed.position);
+        let entry = Entry { changed, reach, revision, look_at, node: node.into() };
         self.nodes.insert(entry.node.id.clone(), entry);
     }
 }

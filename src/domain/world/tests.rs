@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Area, Filter, Metric, Network, Position, Readings, Section, SightKind, Stamp};
+use crate::domain::{
+    Bounds, Filter, Metric, Network, Place, Position, Readings, Section, SightKind, Stamp,
+};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -42,11 +44,34 @@ fn who_must_not_hear_of_others_is_never_told_what_may_have_left() {
     let cursor = world.revision();
     world.apply(&placed_at(1, 20.0, Stamp::heard(later(1))), later(1));
     world.seal();
-    let open = Filter { bounds: Some(Area::new([])), ..Filter::default() };
+    let around = Bounds::new(11.0, 9.0, 11.0, 9.0).unwrap();
+    let open = Filter { bounds: Some(around.into()), ..Filter::default() };
     let discreet = Filter { discreet: true, ..open.clone() };
     assert_eq!(world.missed(&open, &open, cursor).unwrap().left.len(), 1);
     assert!(world.missed(&discreet, &discreet, cursor).is_none());
     assert!(world.missed(&open, &discreet, cursor).is_none());
+}
+
+#[test]
+fn who_was_away_hears_nothing_of_those_who_moved_elsewhere() {
+    let mut world = World::new(LIFETIMES);
+    let move_all = |world: &mut World, minutes: u32| {
+        let at = later(minutes.into());
+        for number in 1..=9 {
+            // Each wanders within its own tenth of a degree.
+            let wandered = f64::from(number) + f64::from(minutes) / 100.0;
+            world.apply(&placed_at(number, wandered, Stamp::heard(at)), at);
+        }
+        world.seal();
+    };
+    move_all(&mut world, 0);
+    let cursor = world.revision();
+    let held = Bounds::new(5.05, 4.5, 11.0, 9.0).unwrap();
+    let held = Filter { bounds: Some(held.into()), ..Filter::default() };
+    (1..10).for_each(|minutes| move_all(&mut world, minutes));
+    let missed = world.missed(&held, &held, cursor).unwrap();
+    let left: Vec<_> = missed.left.iter().map(|gone| gone.id.clone()).collect();
+    assert_eq!((left, missed.entered.len()), (vec![NodeId::Radio(5)], 0));
 }
 
 #[test]

@@ -116,9 +116,9 @@ impl Access {
         self.settings.public
     }
 
-    /// Whether everybody who may look at the map may read text messages.
+    /// Whether everybody may read text messages.
     pub(super) fn are_messages_public(&self) -> bool {
-        self.settings.public_messages
+        self.settings.public && self.settings.public_messages
     }
 
     /// Whether it may be that nobody is known but who asks from here.
@@ -229,7 +229,7 @@ impl Access {
             role,
             name: name.into(),
             address: client.ip,
-            messages: role >= Role::Viewer || self.settings.public && self.settings.public_messages,
+            messages: role >= Role::Viewer || self.are_messages_public(),
             view: None,
             by,
             standing,

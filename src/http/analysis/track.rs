@@ -80,12 +80,12 @@ pub(in crate::http) async fn track(
     let page = PageQuery { node: None, from, to, limit, cursor }.of(Some(node.clone()))?;
     check_share(&state, &caller, &node).await?;
     let mut rows = match &caller.view {
-        Some(view) => held(seen(&*state.store, view, &node, page).await?),
+        Some(view) => seen(&*state.store, view, &node, page).await?.into(),
         None => Rows::of(&state.store, page, |store, query| store.positions(query)),
     };
     if let Some(tolerance_m) = simplify {
         let Page { records, next } = rows.whole().await?;
-        rows = held(Page { records: simplified(&records, tolerance_m), next });
+        rows = Page { records: simplified(&records, tolerance_m), next }.into();
     }
     if format == Format::Json {
         return Ok(answer(rows, PageOf::new()).await?);
@@ -101,10 +101,6 @@ pub(in crate::http) async fn track(
         }
         Format::Csv => (further, answer(Rows::held(records, next), Csv).await?).into_response(),
     })
-}
-
-fn held(page: Page<Position>) -> Rows<Position> {
-    Rows::held(page.records, page.next)
 }
 
 /// What of it lies in a view.

@@ -174,7 +174,7 @@ async fn write(
     clock: &Clock,
 ) -> io::Result<()> {
     let mut text = String::new();
-    for nodes in picture.nodes.chunks(NODES_PER_WRITE) {
+    for nodes in picture.all_nodes().chunks(NODES_PER_WRITE) {
         text.clear();
         for node in nodes {
             event::write(&mut text, node, clock.now(), STALE_AFTER);

@@ -61,7 +61,7 @@ impl CotGroup {
 
     async fn send_all(&mut self, picture: &Picture, clock: &Clock) {
         let mut text = String::new();
-        for nodes in picture.nodes.chunks(NODES_PER_WRITE) {
+        for nodes in picture.all_nodes().chunks(NODES_PER_WRITE) {
             for node in nodes {
                 text.clear();
                 event::write(&mut text, node, clock.now(), STALE_AFTER);

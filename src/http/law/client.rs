@@ -85,7 +85,7 @@ impl Client {
             for frame in Frames::new(self.encoding, &self.epoch, delivery).take(frames) {
                 frames -= 1;
                 let message =
-                    self.binary.message(self.encoding, &frame.bytes, &self.mirror).unwrap();
+                    self.binary.message(self.encoding, &frame.whole(), &self.mirror).unwrap();
                 self.mirror.hear(&message).unwrap();
             }
             if frames > 0 {

@@ -71,7 +71,7 @@ pub(super) fn opened_by(rule: Rule, access: &Access) -> Value {
         Rule::Map => (public, Role::Viewer, &[]),
         Rule::Shared => (public, Role::Viewer, &["share"]),
         Rule::Live => (public, Role::Viewer, &["share", "ticket"]),
-        Rule::Messages => (public && access.are_messages_public(), Role::Viewer, &[]),
+        Rule::Messages => (access.are_messages_public(), Role::Viewer, &[]),
         Rule::Role(least) => (false, least, &[]),
     };
     let least = least.name();

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use prost::{
     Message as _,
-    encoding::{WireType, encode_key, encode_varint},
+    encoding::{WireType, encode_key, encode_varint, message},
 };
 use rustc_hash::FxHashMap;
 use serde_json::Number;
@@ -18,8 +18,8 @@ use super::{
     rows::{self, Move},
 };
 use crate::{
-    broadcast::{Frame, Picture, View},
-    domain::{self, Batch, CellCount, Change, Groups, MessageTypes, Missed, Revision},
+    broadcast::{Binding, Frame, Picture, View},
+    domain::{self, Batch, CellCount, Change, MessageTypes, Missed, Revision},
     http::{
         frames::{Kind, Part, Seen, Sorted},
         protocol,
@@ -145,7 +145,7 @@ impl ProtoTicks {
             let bytes = self.fragments.entry((*index, fragment)).or_insert_with(|| {
                 let before = change.before.as_deref();
                 match fragment {
-                    Fragment::Whole(types) => with_whole(node, types, Bytes::copy_from_slice),
+                    Fragment::Whole(types) => record(node, types),
                     Fragment::Update => written(&Node::update(node, before, change.groups)),
                     Fragment::Telemetry => written(&NodeTelemetry::of(node, before)),
                 }
@@ -189,7 +189,7 @@ pub(in crate::http) fn missed(
         }
         Kind::Enter => {
             let nodes = missed.entered[rows].iter();
-            let nodes = nodes.map(|node| with_whole(node, types, Bytes::copy_from_slice));
+            let nodes = nodes.map(|node| record(node, types));
             ServerKind::NodeEnter(NodeList { revision, more, nodes: nodes.collect() })
         }
         Kind::Update => {
@@ -215,58 +215,48 @@ pub(in crate::http) fn missed(
     })
 }
 
-/// One part of a snapshot, without what [`snapshot`] puts before it: the fields of a message may
+/// One part of a snapshot, without what [`lead`] puts before it: the fields of a message may
 /// stand in any order, and those with no value are not written.
 pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
-    let mut bytes = Snapshot {
+    let part = Snapshot {
         full: picture.full,
+        nodes: part.nodes.iter().map(|node| Node::whole(node, picture.types)).collect(),
         removed: part.removed.iter().map(|gone| gone.number).collect(),
         messages: part.messages.iter().map(|message| (&**message).into()).collect(),
         cells: part.cells.iter().map(Cell::from).collect(),
         zoom: zoom(part.cells),
         more: part.more,
         ..Snapshot::default()
-    }
-    .encode_to_vec();
-    for node in part.nodes {
-        with_whole(node, picture.types, |record| {
-            encode_key(SNAPSHOT_NODES, WireType::LengthDelimited, &mut bytes);
-            encode_varint(record.len() as u64, &mut bytes);
-            bytes.extend_from_slice(record);
-        });
-    }
-    bytes.shrink_to_fit();
-    bytes.into()
+    };
+    written(&part)
 }
+
+/// What stands around records in a part of a snapshot: the fields `full` and `more`, both true.
+pub(in crate::http) const BINDING: Binding =
+    Binding { before: &[3 << 3, 1, 9 << 3, 1], between: &[], after: &[] };
 
 /// The number of the nodes among the fields of a snapshot.
 const SNAPSHOT_NODES: u32 = 4;
 
-/// Writes all that is known of a node, to be kept with it.
-pub(in crate::http) fn write_ahead(node: &domain::Node) {
-    with_whole(node, MessageTypes::ALL, |_| ());
+/// Adds the whole record of a node.
+pub(in crate::http) fn write_record(node: &domain::Node, records: &mut Vec<u8>) {
+    message::encode(SNAPSHOT_NODES, &Node::whole(node, MessageTypes::ALL), records);
 }
 
-/// The record of a node with the groups asked for. The one with all of them is written once.
-fn with_whole<T>(node: &domain::Node, types: MessageTypes, then: impl FnOnce(&[u8]) -> T) -> T {
-    let write = || Node::whole(node, types).encode_to_vec();
-    if types.groups() == Groups::ALL {
-        then(node.written.get_or_write(write))
-    } else {
-        then(&write())
-    }
+/// The record of a node with the groups asked for.
+fn record(node: &domain::Node, types: MessageTypes) -> Bytes {
+    written(&Node::whole(node, types))
 }
 
-/// The frame of a part, of which the rest is written.
-pub(in crate::http) fn snapshot(epoch: &str, revision: Revision, rest: &[u8]) -> Bytes {
+/// What stands before a part of so many bytes in its frame.
+pub(in crate::http) fn lead(epoch: &str, revision: Revision, part_bytes: usize) -> Bytes {
     let epoch = epoch.to_owned();
-    let head = Snapshot { epoch, revision: revision.0, ..Snapshot::default() }.encode_to_vec();
-    let mut frame = Vec::with_capacity(16 + head.len() + rest.len());
-    encode_key(SNAPSHOT, WireType::LengthDelimited, &mut frame);
-    encode_varint((head.len() + rest.len()) as u64, &mut frame);
-    frame.extend_from_slice(&head);
-    frame.extend_from_slice(rest);
-    frame.into()
+    let head = Snapshot { epoch, revision: revision.0, ..Snapshot::default() };
+    let mut lead = Vec::new();
+    encode_key(SNAPSHOT, WireType::LengthDelimited, &mut lead);
+    encode_varint((head.encoded_len() + part_bytes) as u64, &mut lead);
+    head.encode_raw(&mut lead);
+    lead.into()
 }
 
 /// The number of a snapshot among what a server says.

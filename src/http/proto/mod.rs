@@ -11,7 +11,7 @@ pub(super) mod reading;
 mod records;
 mod rows;
 
-pub(super) use frames::{ProtoTicks, encode, missed, part, snapshot, write_ahead};
+pub(super) use frames::{BINDING, ProtoTicks, encode, lead, missed, part, write_record};
 pub(super) use heard::decode;
 
 /// For whoever wants to generate a client.

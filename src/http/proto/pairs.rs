@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    broadcast::{Content, Delivery, Encoder as _, Encoding, Picture, View},
+    broadcast::{Content, Delivery, Encoder as _, Encoding, Excerpt, Picture, View},
     domain::{
         CellCount, Filter, Gone, Info, Lifetimes, Link, Links, Message, MessageTypes, Metric,
         Missed, Network, NodeId, Patch, Place, Position, Readings, Revision, Section, Sight, Stamp,
@@ -172,7 +172,7 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
     ];
     let mut deliver = |revision, content| {
         let delivery = Delivery { revision, sealed_at: Instant::now(), content };
-        written.extend(Frames::new(encoding, epoch, delivery).map(|frame| frame.bytes));
+        written.extend(Frames::new(encoding, epoch, delivery).map(|frame| frame.whole()));
     };
 
     let all = Filter::default();
@@ -181,7 +181,8 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
         nodes.sort_by_key(|node| node.number);
         let messages = world.recent_messages(&all);
         let (types, removed) = (MessageTypes::ALL, Vec::new());
-        Picture { types, full, base: None, nodes, removed, messages, cells: None }
+        let excerpt = Excerpt::default();
+        Picture { types, full, excerpt, nodes, removed, messages, cells: None }
     };
     let lifetimes = Lifetimes { offline_after: LONG, forget_after: LONG * 2, tombstones: LONG };
     let mut world = World::new(lifetimes);

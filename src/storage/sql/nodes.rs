@@ -12,9 +12,7 @@ use super::{
     state,
 };
 use crate::{
-    domain::{
-        Info, Network, Node, NodeId, Place, Position, Report, Stamp, Status, Timestamp, Written,
-    },
+    domain::{Info, Network, Node, NodeId, Place, Position, Report, Stamp, Status, Timestamp},
     storage::StoreError,
 };
 
@@ -112,7 +110,6 @@ pub(in crate::storage) fn from_row(row: &impl Cells) -> Result<Node, StoreError>
         network,
         number: 0,
         info: Arc::new(info),
-        written: Written::default(),
         info_stamp: Stamp::heard(info_heard.unwrap_or(NEVER)),
         position,
         telemetry: telemetry.map(Arc::new).unwrap_or_default(),
@@ -212,7 +209,6 @@ impl TryFrom<SavedNode<'_>> for Node {
             id: saved.id.parse().ok().ok_or_else(|| corrupt("node id", saved.id))?,
             number: 0,
             info: Arc::new(info),
-            written: Written::default(),
             info_stamp: Stamp::heard(saved.info_heard.map_or(NEVER, Timestamp::from_millis)),
             position,
             telemetry: telemetry.map(Arc::new).unwrap_or_default(),

@@ -78,43 +78,43 @@ struct NoStore;
 #[async_trait]
 impl Withhold for NoStore {
     async fn kept_out(&self) -> Result<Vec<KeptOutRow>, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn left(&self, _: &NodeId) -> Result<Option<Left>, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn note_refusals(&self, _: &[(NodeId, Remark)]) -> Result<(), StoreError> {
-        unimplemented!("nothing is refused")
+        unreachable!("nothing is refused")
     }
 
     async fn refusals(&self) -> Result<Vec<(NodeId, Remark)>, StoreError> {
-        unimplemented!("nothing is refused")
+        unreachable!("nothing is refused")
     }
 
     async fn kept_out_changes(&self) -> Result<i64, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn keep_out(&self, _: &NodeId, _: Left) -> Result<(), StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn let_in(&self, _: &NodeId) -> Result<bool, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn erase(&self, _: &NodeId, _: Erasure, _: u32) -> Result<Option<Erasure>, StoreError> {
-        unimplemented!("nobody is kept out")
+        unreachable!("nobody is kept out")
     }
 
     async fn policy_applied(&self) -> Result<Option<u64>, StoreError> {
-        unimplemented!("nothing is stored")
+        unreachable!("nothing is stored")
     }
 
     async fn set_policy_applied(&self, _: u64) -> Result<(), StoreError> {
-        unimplemented!("nothing is stored")
+        unreachable!("nothing is stored")
     }
 
     async fn reapply(
@@ -123,74 +123,74 @@ impl Withhold for NoStore {
         _: Reapplied,
         _: u32,
     ) -> Result<Option<Reapplied>, StoreError> {
-        unimplemented!("nothing is stored")
+        unreachable!("nothing is stored")
     }
 }
 
 #[async_trait]
 impl Store for NoStore {
     async fn commit(&self, _: &[&Report]) -> Result<Vec<Filed>, StoreError> {
-        unimplemented!("the story commits")
+        unreachable!("the story commits")
     }
 
     async fn quarantine(&self, _: &Report, _: &str) -> Result<bool, StoreError> {
-        unimplemented!("the story commits")
+        unreachable!("the story commits")
     }
 
     async fn load(&self, _: Timestamp, _: u32) -> Result<Loaded, StoreError> {
-        unimplemented!("the story loads")
+        unreachable!("the story loads")
     }
 
     async fn leave(&self, _: &Continuation) -> Result<(), StoreError> {
-        unimplemented!("the story keeps it")
+        unreachable!("the story keeps it")
     }
 
     async fn take_left(&self) -> Result<Option<Continuation>, StoreError> {
-        unimplemented!("the story keeps it")
+        unreachable!("the story keeps it")
     }
 
     async fn positions(&self, _: &HistoryQuery) -> Result<Page<Position>, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn telemetry(&self, _: &HistoryQuery) -> Result<Page<TelemetryRow>, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn messages(&self, _: &HistoryQuery) -> Result<Page<Message>, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn links(&self, _: &HistoryQuery) -> Result<Page<LinkRow>, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn heard(&self, _: &NodeId, _: u32) -> Result<Vec<HeardPacket>, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn hearing(&self, _: Window) -> Result<Hearing, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn totals(&self, _: Window, _: i64) -> Result<Vec<Total>, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn visits(&self, _: &PlaceQuery) -> Result<Page<Visit>, StoreError> {
-        unimplemented!("nobody asks about then")
+        unreachable!("nobody asks about then")
     }
 
     async fn sweep(&self, _: &Keep, _: Timestamp, _: u32) -> Result<Swept, StoreError> {
-        unimplemented!("nothing is kept")
+        unreachable!("nothing is kept")
     }
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
-        unimplemented!("nothing is kept")
+        unreachable!("nothing is kept")
     }
 
     fn access(&self) -> Arc<dyn crate::storage::AccessStore> {
-        unimplemented!("nobody signs in")
+        unreachable!("nobody signs in")
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -1,0 +1,201 @@
+use std::{cell::Cell, collections::BTreeSet, time::Duration};
+
+use proptest::prelude::*;
+
+use super::{super::View, *};
+use crate::{
+    broadcast::{Binding, Frame},
+    domain::{
+        Batch, Bounds, Filter, Lifetimes, Network, NodeId, Patch, Position, Stamp, Timestamp, World,
+    },
+};
+
+thread_local! {
+    static WRITTEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Writes the number of a node, and its place.
+struct Plain;
+
+impl Encoder for Plain {
+    fn encode(&mut self, _batch: &Batch, _view: &View<'_>) -> Arc<[Frame]> {
+        unreachable!("there are no ticks here")
+    }
+
+    fn write_record(_encoding: Encoding, node: &Node, records: &mut Vec<u8>) {
+        WRITTEN.set(WRITTEN.get() + 1);
+        records.extend_from_slice(record(node).as_bytes());
+    }
+
+    fn binding(_encoding: Encoding) -> Binding {
+        Binding { before: b"<", between: b",", after: b">" }
+    }
+}
+
+fn record(node: &Node) -> String {
+    let degrees = node.place().map(|place| (place.latitude(), place.longitude()));
+    format!("{} {degrees:?}", node.number).replace(',', " ")
+}
+
+/// A world and its pages, from tick to tick.
+struct Both {
+    world: World,
+    pages: Pages,
+    now: Timestamp,
+}
+
+impl Both {
+    fn new() -> Self {
+        let day = Duration::from_hours(24);
+        let lifetimes = Lifetimes { offline_after: day, forget_after: day, tombstones: day };
+        let now = Timestamp::from_seconds(1_800_000_000);
+        Self { world: World::new(lifetimes), pages: Pages::default(), now }
+    }
+
+    /// A node is at these degrees, is heard, or is forgotten.
+    fn step(&mut self, (node, what): Step) {
+        self.now = self.now.plus(Duration::from_secs(1));
+        let id = NodeId::Radio(node.into());
+        let mut patch = Patch::heard(id.clone(), Network::Meshtastic, self.now);
+        match what {
+            What::At(latitude, longitude) => {
+                patch.position = Some(Position {
+                    place: Place::from_degrees(latitude.into(), longitude.into()).unwrap(),
+                    altitude_m: None,
+                    ground_speed_kmh: None,
+                    ground_track_deg: None,
+                    sats_in_view: None,
+                    precision_bits: None,
+                    stamp: Stamp::heard(self.now),
+                });
+            }
+            What::Heard => {}
+            What::Forgotten => {
+                self.world.forget(&id, self.now);
+                return;
+            }
+        }
+        self.world.apply(&patch, self.now);
+    }
+
+    fn tick(&mut self) {
+        let batch = self.world.seal();
+        batch.iter().flat_map(|batch| &batch.changes).for_each(|change| self.pages.turn(change));
+    }
+
+    fn excerpt(&mut self, bounds: Option<&Area>) -> Excerpt {
+        self.pages.excerpt(bounds, Encoding::Proto, Instant::now())
+    }
+
+    fn matching(&self, bounds: Option<&Area>) -> BTreeSet<String> {
+        let filter = Filter { bounds: bounds.cloned(), ..Filter::default() };
+        self.world.matching(&filter).iter().map(|node| record(node)).collect()
+    }
+}
+
+/// What is written of an excerpt, each record once.
+fn written(mut excerpt: Excerpt) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    while let Some(part) = excerpt.next_part::<Plain>() {
+        let part = str::from_utf8(&part).unwrap();
+        let records = part.strip_prefix('<').unwrap().strip_suffix('>').unwrap();
+        for record in records.split(',') {
+            assert!(all.insert(record.to_owned()), "{record} comes twice");
+        }
+    }
+    assert!(excerpt.is_done());
+    all
+}
+
+type Step = (u8, What);
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    At(i16, i16),
+    Heard,
+    Forgotten,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let place = (-8..=9_i16, -9..=9_i16);
+    let what = prop_oneof![
+        6 => place.prop_map(|(latitude, longitude)| What::At(latitude * 10, longitude * 20)),
+        1 => Just(What::Heard),
+        2 => Just(What::Forgotten),
+    ];
+    (0..24_u8, what)
+}
+
+fn area() -> impl Strategy<Value = Option<Area>> {
+    let edges = (-90..=90_i8, -90..=90_i8, -90..=90_i8, -90..=90_i8);
+    let bounds = edges.prop_map(|(one, other, east, west)| {
+        let [north, south, east, west] =
+            [one.max(other), one.min(other), east, west].map(f64::from);
+        Bounds::new(north, south, east * 2.0, west * 2.0).unwrap()
+    });
+    prop::option::of(prop::collection::vec(bounds, 1..3).prop_map(Area::new))
+}
+
+proptest! {
+    #[test]
+    fn pages_show_what_the_world_holds(
+        ticks in prop::collection::vec(prop::collection::vec(step(), 0..12), 1..24),
+        areas in prop::collection::vec(area(), 3),
+    ) {
+        let mut both = Both::new();
+        let mut earlier = Vec::new();
+        for (tick, area) in ticks.into_iter().zip(areas.iter().cycle()) {
+            for step in tick {
+                both.step(step);
+            }
+            both.tick();
+            let area = area.as_ref();
+            let (excerpt, matching) = (both.excerpt(area), both.matching(area));
+            prop_assert_eq!(written(excerpt.clone()), matching.clone());
+            let nodes: BTreeSet<_> = excerpt.nodes().map(|node| record(node)).collect();
+            prop_assert_eq!(&nodes, &matching);
+            earlier.push((excerpt, matching));
+            let pages = &both.pages.pages;
+            let ends: Vec<_> = pages.values().filter_map(|page| page.until()).collect();
+            let begins: Vec<_> = pages.keys().copied().skip(1).collect();
+            prop_assert_eq!(ends, begins, "each page ends where the next one begins");
+            let sizes = both.pages.pages.values().skip(1).map(|page| page.len());
+            prop_assert!(sizes.clone().all(|size| (1..=NODES_PER_PAGE).contains(&size)));
+        }
+        for (excerpt, matching) in earlier {
+            prop_assert_eq!(written(excerpt), matching, "what was handed out stays as it was");
+        }
+    }
+}
+
+#[test]
+fn a_record_is_written_once_for_all_who_are_shown_it_and_anew_when_it_changes() {
+    let mut both = Both::new();
+    for node in 0..20 {
+        both.step((node, What::At(0, node.into())));
+    }
+    both.tick();
+    let writes = |both: &mut Both, area: Option<&Area>| {
+        let before = WRITTEN.get();
+        written(both.excerpt(area));
+        WRITTEN.get() - before
+    };
+    assert_eq!(writes(&mut both, None), 20);
+    assert_eq!(writes(&mut both, None), 0);
+    let here = Area::from(Bounds::new(1.0, -1.0, 10.0, 0.0).unwrap());
+    assert_eq!(writes(&mut both, Some(&here)), 0);
+    both.step((3, What::Heard));
+    both.step((4, What::At(0, 120)));
+    both.tick();
+    assert_eq!(writes(&mut both, None), 2);
+}
+
+#[test]
+fn neighbours_on_the_map_are_neighbours_on_the_curve() {
+    let along = |latitude, longitude| along_the_curve(Place::from_e7(latitude, longitude).unwrap());
+    assert!(along(-900_000_000, -1_800_000_000) < along(-1, -1));
+    assert!(along(-1, -1) < along(0, 0));
+    assert!(along(0, 0) < along(900_000_000, 1_800_000_000));
+    assert!(along(5, 4) < along(5, 5) && along(5, 5) < along(6, 4), "longitudes turn faster");
+    assert!(along(900_000_000, 1_800_000_000) < u64::MAX);
+}
