@@ -10,17 +10,14 @@ mod access;
 mod bench;
 mod file;
 mod limits;
+mod map;
 mod policy;
+mod recording;
 mod retention;
 mod tools;
 mod values;
 
-use std::{
-    ffi::OsString,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
@@ -34,7 +31,9 @@ pub use bench::{
     UnderTest, Views, WireEncoding,
 };
 pub use limits::Limits;
+pub use map::Map;
 pub use policy::{Degrees, HomeZone, PerSpan, Policy, Region, SourcePolicy, Treatment};
+pub use recording::{Record, Replay};
 pub use retention::Retention;
 pub use tools::{Backup, Check, Database, Forget, Import, Migrate};
 pub use values::{Secret, without_password};
@@ -198,75 +197,6 @@ pub struct Serve {
     pub map: Map,
 }
 
-/// Settings of the map.
-#[derive(Args, Clone, Debug)]
-pub struct Map {
-    /// A node silent for this long is shown as offline.
-    #[arg(long, value_name = "SPAN", default_value = "2h", env = "GEOCAST_OFFLINE_AFTER")]
-    #[arg(value_parser = values::span)]
-    pub offline_after: Duration,
-
-    /// A node silent for this long leaves the map; its history is kept apart from that.
-    #[arg(long, value_name = "SPAN", default_value = "7d", env = "GEOCAST_FORGET_AFTER")]
-    #[arg(value_parser = values::span)]
-    pub forget_after: Duration,
-
-    /// How long it is remembered that a node left, for clients that come back.
-    #[arg(long, value_name = "SPAN", default_value = "1h", env = "GEOCAST_RESUME_WITHIN")]
-    #[arg(value_parser = values::span)]
-    pub resume_within: Duration,
-
-    /// The least time between two batches of changes, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 100, env = "GEOCAST_TICK_MS")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    pub tick_ms: u64,
-
-    /// Where TAK clients are told of nodes as Cursor on Target events over TCP, as in
-    /// 127.0.0.1:8087; nowhere if not given. Whoever reaches it is told everything on the map.
-    #[arg(long, value_name = "ADDRESS", env = "GEOCAST_COT_LISTEN")]
-    #[arg(value_parser = values::address)]
-    pub cot_listen: Option<SocketAddr>,
-
-    /// A multicast group that is told the same by UDP, as in 239.2.3.1:6969, which TAK devices
-    /// listen to; none if not given.
-    #[arg(long, value_name = "GROUP:PORT", env = "GEOCAST_COT_MULTICAST")]
-    #[arg(value_parser = values::group)]
-    pub cot_multicast: Option<SocketAddrV4>,
-
-    /// The address of the interface behind which the group of --cot-multicast is told. Whoever
-    /// listens there is told everything on the map.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    #[arg(env = "GEOCAST_COT_INTERFACE")]
-    pub cot_interface: Ipv4Addr,
-
-    /// Where traces are sent, by OTLP over HTTP, as in http://127.0.0.1:4318; nowhere if not given.
-    #[arg(long, value_name = "URL", env = "GEOCAST_OTLP_ENDPOINT")]
-    #[arg(value_parser = values::collector_url)]
-    pub otlp_endpoint: Option<Url>,
-
-    /// The title of the map.
-    #[arg(long, value_name = "TEXT", default_value = "geocast", env = "GEOCAST_MAP_NAME")]
-    pub map_name: String,
-
-    /// A MapLibre style to draw nodes on. Without one the built-in base map is used, which asks
-    /// no other host.
-    #[arg(long, value_name = "URL", env = "GEOCAST_MAP_STYLE_URL")]
-    #[arg(value_parser = values::web_url)]
-    pub map_style_url: Option<Url>,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "the flags are documented there")]
-    pub access: Access,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "the flags are documented there")]
-    pub retention: Retention,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "the flags are documented there")]
-    pub limits: Limits,
-}
-
 /// Settings of the demonstration.
 #[derive(Args, Clone, Debug)]
 pub struct Demo {
@@ -292,60 +222,6 @@ pub struct Demo {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the flags are documented there")]
     pub map: Map,
-}
-
-/// Settings of a recording.
-#[derive(Args, Clone, Debug)]
-pub struct Record {
-    /// The broker, as mqtt://user:password@host:1883 or mqtts://...
-    #[arg(long, value_name = "URL", env = "GEOCAST_MQTT_URL")]
-    #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
-    pub mqtt_url: Secret<Url>,
-
-    /// Certificates (PEM) of the authorities to trust for mqtts://, in place of the usual ones.
-    #[arg(long, value_name = "FILE", env = "GEOCAST_MQTT_CA")]
-    pub mqtt_ca: Option<PathBuf>,
-
-    /// What to subscribe to; may be given several times.
-    #[arg(long, value_name = "FILTER", default_value = "msh/#", env = "GEOCAST_MQTT_TOPIC")]
-    #[arg(value_parser = values::topic_filter, value_delimiter = ',')]
-    pub mqtt_topic: Vec<String>,
-
-    /// The file to write; it must not exist yet.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-}
-
-/// Settings of a replay.
-#[derive(Args, Clone, Debug)]
-pub struct Replay {
-    /// The recorded file.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-
-    /// The broker, as mqtt://user:password@host:1883 or mqtts://...
-    #[arg(long, value_name = "URL", env = "GEOCAST_MQTT_URL")]
-    #[arg(value_parser = values::mqtt_url, hide_env_values = true)]
-    pub mqtt_url: Secret<Url>,
-
-    /// Certificates (PEM) of the authorities to trust for mqtts://, in place of the usual ones.
-    #[arg(long, value_name = "FILE", env = "GEOCAST_MQTT_CA")]
-    pub mqtt_ca: Option<PathBuf>,
-
-    /// Messages a second; without --rate and --speed as fast as the broker takes them.
-    #[arg(long, value_name = "N", conflicts_with = "speed", env = "GEOCAST_RATE")]
-    #[arg(value_parser = values::positive)]
-    pub rate: Option<f64>,
-
-    /// Times the recorded pace: 1 takes as long as the recording did, 10 a tenth of it.
-    #[arg(long, value_name = "X", env = "GEOCAST_SPEED")]
-    #[arg(value_parser = values::positive)]
-    pub speed: Option<f64>,
-
-    /// Quality of service: 0, or 1 to wait until the broker has acknowledged everything.
-    #[arg(long, value_name = "0|1", default_value_t = 0, env = "GEOCAST_QOS")]
-    #[arg(value_parser = clap::value_parser!(u8).range(0..=1))]
-    pub qos: u8,
 }
 
 /// The configuration from these arguments (the program's name first), the environment, and the
