@@ -13,7 +13,8 @@ use serde_json::{
 use super::{
     frames::{Kind, Part, Seen, Sorted},
     protocol::{Item, Items, ServerMessage},
-    records::{CellRecord, Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate},
+    readings::TelemetryUpdate,
+    records::{CellRecord, Id, MessageRecord, NodeRecord, PositionUpdate},
 };
 use crate::{
     broadcast::{Binding, Frame, Picture, View},

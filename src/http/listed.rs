@@ -9,7 +9,8 @@ use serde_json::{json as value, to_writer};
 use super::{
     geojson::Visit as VisitRecord,
     history::ObservationRecord,
-    records::{MessageRecord, PositionRecord, TelemetryRecord},
+    readings::TelemetryRecord,
+    records::{MessageRecord, PositionRecord},
     streamed::Form,
 };
 use crate::{

@@ -50,6 +50,7 @@ mod problems;
 mod proto;
 mod protocol;
 pub mod reader;
+mod readings;
 mod records;
 mod request_id;
 mod rfc3339;

@@ -18,7 +18,10 @@ use serde_json::value::RawValue;
 #[cfg(test)]
 use ts_rs::TS;
 
-use super::records::{CellRecord, Id, MessageRecord, NodeRecord, PositionUpdate, TelemetryUpdate};
+use super::{
+    readings::TelemetryUpdate,
+    records::{CellRecord, Id, MessageRecord, NodeRecord, PositionUpdate},
+};
 
 /// The version of the conversation.
 pub(super) const PROTOCOL: u32 = 1;
@@ -402,9 +405,11 @@ mod tests {
     use super::*;
     use crate::{
         domain::Metric,
-        http::records::{
-            CellRecord, LinkRecord, MessageRecord, NodeRecord, PositionRecord, TELEMETRY_TYPES,
-            WaypointRecord,
+        http::{
+            readings::TELEMETRY_TYPES,
+            records::{
+                CellRecord, LinkRecord, MessageRecord, NodeRecord, PositionRecord, WaypointRecord,
+            },
         },
     };
 

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     domain::{self, CellCount, Groups, MessageTypes},
-    http::records::{LinkRecord, MessageRecord, NodeRecord, TelemetryRecord, TelemetryUpdate},
+    http::{
+        readings::{TelemetryRecord, TelemetryUpdate},
+        records::{LinkRecord, MessageRecord, NodeRecord},
+    },
 };
 
 impl Node {
