@@ -19,6 +19,7 @@ use self::{
 };
 use crate::domain::Clock;
 
+mod accounts;
 mod maker;
 pub mod model;
 mod names;

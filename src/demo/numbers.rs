@@ -22,3 +22,8 @@ pub(super) fn count(number: f64) -> u32 {
 pub(super) fn short(number: f64) -> f32 {
     number as f32
 }
+
+/// The lower half of `number`.
+pub(super) fn low_half(number: u64) -> u32 {
+    u32::try_from(number & 0xffff_ffff).expect("masked to 32 bits")
+}

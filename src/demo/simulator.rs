@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use meshtastic::protobufs::{
-    MapReport, Neighbor, NeighborInfo, PortNum, Position, RouteDiscovery, Telemetry, User,
-    Waypoint, config::lo_ra_config::RegionCode, telemetry::Variant,
+    Neighbor, NeighborInfo, PortNum, Position, RouteDiscovery, Telemetry, Waypoint,
+    telemetry::Variant,
 };
 use prost::Message;
 
 use super::{
+    accounts,
     model::{Node, Population},
     names,
-    numbers::{count, short, whole},
-    packets::{EVERYBODY, Frame, Heard, Said, frame, shared_place},
+    numbers::{count, low_half, short, whole},
+    packets::{EVERYBODY, Frame, Heard, Said, frame},
     random::{Random, stir},
     readings,
     schedule::{Event, Schedule, Subject, past},
@@ -176,9 +177,12 @@ impl Simulator {
             (EVERYBODY, PortNum::TelemetryApp, telemetry.encode_to_vec())
         };
         Some(match event.subject {
-            Subject::Info => (EVERYBODY, PortNum::NodeinfoApp, user(node).encode_to_vec()),
+            Subject::Info => {
+                (EVERYBODY, PortNum::NodeinfoApp, accounts::user(node).encode_to_vec())
+            }
             Subject::Position => {
-                let position = Position { time: self.date(at), ..position(node, at, random) };
+                let position =
+                    Position { time: self.date(at), ..accounts::position(node, at, random) };
                 (EVERYBODY, PortNum::PositionApp, position.encode_to_vec())
             }
             Subject::Device => telemetry(Variant::DeviceMetrics(readings::device(node, at))),
@@ -207,12 +211,14 @@ impl Simulator {
             }
             Subject::Waypoint => {
                 let expire = self.date(at) + MARKED_SECONDS;
-                let waypoint = Waypoint { expire, ..waypoint(node, at, random) };
+                let waypoint = Waypoint { expire, ..accounts::waypoint(node, at, random) };
                 (EVERYBODY, PortNum::WaypointApp, waypoint.encode_to_vec())
             }
-            Subject::MapReport => {
-                (EVERYBODY, PortNum::MapReportApp, map_report(node, random).encode_to_vec())
-            }
+            Subject::MapReport => (
+                EVERYBODY,
+                PortNum::MapReportApp,
+                accounts::map_report(node, random).encode_to_vec(),
+            ),
         })
     }
 
@@ -263,74 +269,6 @@ impl Simulator {
         let snr_back = (0..=route.len()).map(|_| heard()).collect();
         let route_back = route.iter().rev().copied().collect();
         Some((asker, RouteDiscovery { route, snr_towards, route_back, snr_back }))
-    }
-}
-
-/// The lower half of `number`.
-fn low_half(number: u64) -> u32 {
-    u32::try_from(number & 0xffff_ffff).expect("masked to 32 bits")
-}
-
-fn user(node: &Node) -> User {
-    User {
-        id: format!("!{:08x}", node.number),
-        long_name: node.long_name.to_string(),
-        short_name: node.short_name.to_string(),
-        hw_model: node.hardware.into(),
-        role: node.role.into(),
-        ..User::default()
-    }
-}
-
-fn position(node: &Node, at: Timestamp, random: &mut Random) -> Position {
-    let fix = node.at(at);
-    let (latitude, longitude) = shared_place(fix.place, node.precision_bits);
-    let moves = node.journey.is_some();
-    Position {
-        latitude_i: Some(latitude),
-        longitude_i: Some(longitude),
-        altitude: Some(node.altitude_m),
-        // Kilometres an hour, and 1e-5 degrees.
-        ground_speed: moves.then(|| count(fix.speed_mps * 3.6)),
-        ground_track: moves.then(|| count(fix.track_deg * 1e5)),
-        sats_in_view: if moves { 7 + count(random.between(0.0, 7.0)) } else { 0 },
-        precision_bits: node.precision_bits,
-        ..Position::default()
-    }
-}
-
-fn waypoint(node: &Node, at: Timestamp, random: &mut Random) -> Waypoint {
-    let (name, description, icon) = *random.pick(names::WAYPOINTS);
-    let (latitude, longitude) = shared_place(node.at(at).place, 32);
-    Waypoint {
-        // The same mark by the same node keeps its number, so that it moves instead of multiplying.
-        id: low_half(stir(u64::from(node.number) ^ u64::from(u32::from(icon)))).max(1),
-        latitude_i: Some(latitude),
-        longitude_i: Some(longitude),
-        name: name.to_owned(),
-        description: description.to_owned(),
-        icon: icon.into(),
-        ..Waypoint::default()
-    }
-}
-
-fn map_report(node: &Node, random: &mut Random) -> MapReport {
-    let (latitude_i, longitude_i) = shared_place(node.home, node.precision_bits);
-    MapReport {
-        long_name: node.long_name.to_string(),
-        short_name: node.short_name.to_string(),
-        role: node.role.into(),
-        hw_model: node.hardware.into(),
-        firmware_version: "2.7.15.567b8ea".to_owned(),
-        region: RegionCode::Eu868.into(),
-        has_default_channel: true,
-        latitude_i,
-        longitude_i,
-        altitude: node.altitude_m,
-        position_precision: node.precision_bits,
-        num_online_local_nodes: count(random.between(25.0, 90.0)),
-        has_opted_report_location: true,
-        ..MapReport::default()
     }
 }
 

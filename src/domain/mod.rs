@@ -5,6 +5,8 @@
 mod batch;
 mod filter;
 mod geo;
+mod id;
+mod info;
 mod join;
 mod logbook;
 mod node;
@@ -22,9 +24,11 @@ mod world;
 pub use batch::{Batch, Change, Sight, SightKind, Spoken, TouchedCell};
 pub use filter::{Filter, MessageTypes};
 pub use geo::{Area, Bounds, InvalidBounds, OffTheGlobe, Place};
+pub use id::{InvalidNodeId, NodeId};
+pub use info::Info;
 pub use join::{Motion, Pair, Span, States, Viewports, Way};
 pub use logbook::{Heard, Logbook, Page, Remark, SharedLogbook};
-pub use node::{Groups, Info, InvalidNodeId, Link, Links, Network, Node, NodeId, Position, Status};
+pub use node::{Groups, Link, Links, Network, Node, Position, Status};
 pub use packet::{
     Filed, LinkObservation, LinkSource, OkToMqtt, PACKET_WINDOW, Packet, PacketKey, Reception,
     Report, Terms,

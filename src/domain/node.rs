@@ -1,90 +1,10 @@
 //! What is known of a node, and how a packet changes it.
 
-use std::{fmt, hash::Hasher, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, hash::Hasher, sync::Arc, time::Duration};
 
 use rustc_hash::FxHasher;
-use thiserror::Error;
 
-use super::{Patch, Place, Stamp, Telemetry, Timestamp};
-
-/// Longest id that is accepted, in bytes.
-const MAX_ID_BYTES: usize = 64;
-
-/// Names one node for good, in every network: `!a1b2c3d4` for a radio with a 32-bit number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum NodeId {
-    /// A Meshtastic node number.
-    Radio(u32),
-    /// Any other name, 1 to 64 bytes without control characters.
-    Named(Arc<str>),
-}
-
-/// Why a text names no node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum InvalidNodeId {
-    /// It is no name.
-    #[error("a node id has 1 to {MAX_ID_BYTES} bytes and no control characters")]
-    NoName,
-    /// It looks like the number of a radio, and is not written as the id of one.
-    #[error("the id of a radio is ! and eight hexadecimal digits, as in !a1b2c3d4")]
-    Mistyped,
-}
-
-/// Whether this is a number as the ids of radios have it.
-fn is_radio_number(text: &str) -> bool {
-    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-impl NodeId {
-    /// The node that somebody means who names it in order to keep it out, or in. What is most likely
-    /// a slip of the pen would be taken for another node's name, and do nothing.
-    pub fn meant(text: &str) -> Result<Self, InvalidNodeId> {
-        let id = text.parse()?;
-        let digits = text.strip_prefix("0x").unwrap_or(text);
-        let is_mistyped = text.starts_with('!') || is_radio_number(digits);
-        match id {
-            Self::Named(_) if is_mistyped => Err(InvalidNodeId::Mistyped),
-            id => Ok(id),
-        }
-    }
-}
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Radio(number) => f.write_str(str::from_utf8(&radio_text(*number)).unwrap_or("!")),
-            Self::Named(name) => f.write_str(name),
-        }
-    }
-}
-
-/// `!` and eight hexadecimal digits. Ids become text several times a packet, which the formatter's
-/// own way makes noticeable.
-fn radio_text(number: u32) -> [u8; 9] {
-    let mut text = *b"!00000000";
-    for (digit, shift) in text[1..].iter_mut().zip((0..32).step_by(4).rev()) {
-        *digit = b"0123456789abcdef"[(number >> shift & 0xf) as usize];
-    }
-    text
-}
-
-impl FromStr for NodeId {
-    type Err = InvalidNodeId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidNodeId> {
-        let radio = text
-            .strip_prefix('!')
-            .filter(|hex| is_radio_number(hex))
-            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
-        if let Some(number) = radio {
-            return Ok(Self::Radio(number));
-        }
-        if text.is_empty() || text.len() > MAX_ID_BYTES || text.chars().any(char::is_control) {
-            return Err(InvalidNodeId::NoName);
-        }
-        Ok(Self::Named(text.into()))
-    }
-}
+use super::{Info, NodeId, Patch, Place, Stamp, Telemetry, Timestamp, info::Newer};
 
 /// Where a node comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,84 +24,6 @@ impl Network {
     /// The network of this name.
     pub fn named(name: &str) -> Option<Self> {
         (name == Self::Meshtastic.name()).then_some(Self::Meshtastic)
-    }
-}
-
-/// Whether a statement is newer than what is held: for the names, and for the channel.
-#[derive(Clone, Copy)]
-struct Newer {
-    names: bool,
-    channel: bool,
-}
-
-impl Newer {
-    /// In the order of [`Info::fields`].
-    fn fields(self) -> [bool; 6] {
-        let Self { names, channel } = self;
-        [names, names, names, names, names, channel]
-    }
-}
-
-/// Who a node says that it is. In a patch, absent means "not mentioned".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are their documentation")]
-pub struct Info {
-    pub short_name: Option<Box<str>>,
-    pub long_name: Option<Box<str>>,
-    /// Hardware model as Meshtastic names it: `HELTEC_V3`.
-    pub hw_model: Option<Box<str>>,
-    /// Role as Meshtastic names it: `ROUTER`.
-    pub role: Option<Box<str>>,
-    pub firmware: Option<Box<str>>,
-    /// Name of the channel that the node was last heard on.
-    pub channel: Option<Box<str>>,
-}
-
-impl Info {
-    fn fields(&self) -> [&Option<Box<str>>; 6] {
-        [
-            &self.short_name,
-            &self.long_name,
-            &self.hw_model,
-            &self.role,
-            &self.firmware,
-            &self.channel,
-        ]
-    }
-
-    fn fields_mut(&mut self) -> [&mut Option<Box<str>>; 6] {
-        [
-            &mut self.short_name,
-            &mut self.long_name,
-            &mut self.hw_model,
-            &mut self.role,
-            &mut self.firmware,
-            &mut self.channel,
-        ]
-    }
-
-    /// Whether it says who the node is. The channel it was heard on does not, and nearly every
-    /// packet states that.
-    fn says_who(&self) -> bool {
-        let [names @ .., _channel] = self.fields();
-        names.iter().any(|field| field.is_some())
-    }
-
-    /// Whether `self` says something that `held` does not; an older statement only fills gaps.
-    fn adds_to(&self, held: &Self, newer: Newer) -> bool {
-        let pairs = self.fields().into_iter().zip(held.fields());
-        pairs.zip(newer.fields()).any(|((said, held), newer)| {
-            said.is_some() && (held.is_none() || newer && said != held)
-        })
-    }
-
-    fn take(&mut self, said: &Self, newer: Newer) {
-        let pairs = self.fields_mut().into_iter().zip(said.fields());
-        for ((held, said), newer) in pairs.zip(newer.fields()) {
-            if said.is_some() && (held.is_none() || newer) {
-                held.clone_from(said);
-            }
-        }
     }
 }
 
