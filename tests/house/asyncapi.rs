@@ -7,7 +7,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Gateway, Geocast, Radio, Schema, Screen, radio::now_seconds};
+use crate::harness::{Gateway, Geocast, Radio, Schema, Screen, database_url, radio::now_seconds};
 
 async fn validator(geocast: &Geocast, name: &str) -> Schema {
     let answer = geocast.get(&format!("/api/schema/{name}")).await;
@@ -120,4 +120,31 @@ async fn the_document_names_every_message_and_each_of_its_references_leads_somew
     for reference in references {
         assert!(document.pointer(reference).is_some(), "{reference} leads nowhere");
     }
+}
+
+/// The names of the schemes that open each operation; none where it is not said.
+async fn opened_by(geocast: &Geocast) -> Vec<Option<Vec<String>>> {
+    let (_, document) = geocast.ask("/api/asyncapi.json").await;
+    let name = |way: &Value| {
+        let scheme = document.pointer(&way["$ref"].as_str().unwrap()[1..]).unwrap();
+        assert!(["http", "httpApiKey"].contains(&scheme["type"].as_str().unwrap()), "{scheme}");
+        way["$ref"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    };
+    let operations = document["operations"].as_object().unwrap().values();
+    let ways = operations.map(|operation| operation["security"].as_array());
+    ways.map(|ways| Some(ways?.iter().map(name).collect())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_says_what_opens_the_conversation_where_not_everybody_is_let_in() {
+    let folder = TempDir::new().unwrap();
+    let database = database_url(folder.path());
+    let serve = ["serve", "--broker-listen", "127.0.0.1:0", "--database-url", &database];
+    let open = Geocast::start(&[&serve[..], &["--public", "on"]].concat()).await;
+    assert_eq!(opened_by(&open).await, [None, None, None]);
+    open.stop().await;
+    let closed = ["--public", "off", "--admin-token", "only-for-administrators"];
+    let closed = Geocast::start(&[&serve[..], &closed].concat()).await;
+    let ways = ["bearer", "session", "share", "ticket"].map(str::to_owned);
+    assert_eq!(opened_by(&closed).await, vec![Some(ways.to_vec()); 3]);
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use axum::{
     Json,
-    extract::Path,
+    extract::{Path, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -13,9 +13,10 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
+    AppState,
     base::Base,
     error::ApiError,
-    openapi::Types,
+    openapi::{Types, channel_opened_by, schemes_of_channels},
     protocol::{ClientMessage, ServerMessage},
 };
 
@@ -24,12 +25,22 @@ const SCHEMA: &str = "application/schema+json";
 /// The messages of either side.
 const SIDES: [&str; 2] = ["ClientMessage", "ServerMessage"];
 
-/// The document, but for where the server is.
+/// The document, but for where the server is, and whom it lets in.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
 /// `GET /api/asyncapi.json`
-pub(super) async fn serve(base: Base) -> Json<Value> {
+pub(super) async fn serve(State(state): State<AppState>, base: Base) -> Json<Value> {
     let mut document = DOCUMENT.clone();
+    let channels = document["channels"].take();
+    for operation in document["operations"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let channel =
+            operation["channel"]["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let path = channel.and_then(|name| channels[name]["address"].as_str());
+        if let Some(ways) = path.and_then(|path| channel_opened_by(path, &state.access)) {
+            operation["security"] = ways;
+        }
+    }
+    document["channels"] = channels;
     if let Some((scheme, rest)) = base.url("").split_once("://") {
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let protocol = if scheme == "https" { "wss" } else { "ws" };
@@ -125,7 +136,11 @@ fn document() -> Value {
             "tellListeners":
                 operation("send", "events", "What the server says to listeners", &from_server),
         },
-        "components": { "messages": messages, "schemas": schemas },
+        "components": {
+            "messages": messages,
+            "schemas": schemas,
+            "securitySchemes": schemes_of_channels(),
+        },
     })
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::{AppState, base::Base};
 
 pub(super) use docs::{page, script, style};
+pub(super) use security::{channel_opened_by, schemes_of_channels};
 pub(super) use types::Types;
 
 use operation::problem_response;

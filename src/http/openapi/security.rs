@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     domain::Role,
@@ -60,6 +60,27 @@ pub(super) fn schemes() -> Value {
                 or `/api/events`.",
         },
     })
+}
+
+/// The same as AsyncAPI 3 says it, where what is no header of its own has another type.
+pub(in crate::http) fn schemes_of_channels() -> Value {
+    let mut schemes = schemes();
+    for scheme in schemes.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        if scheme["type"] == "apiKey" {
+            scheme["type"] = json!("httpApiKey");
+        }
+    }
+    schemes
+}
+
+/// References to the schemes of which any one opens what is at this path; none where everybody is
+/// let in, for which AsyncAPI has no word.
+pub(in crate::http) fn channel_opened_by(path: &str, access: &Access) -> Option<Value> {
+    let ways = opened_by(rule_of("get", path)?, access);
+    let names = ways.as_array()?.iter().map(|way| way.as_object()?.keys().next());
+    let reference =
+        |name: &String| json!({ "$ref": format!("#/components/securitySchemes/{name}") });
+    names.map(|name| name.map(reference)).collect()
 }
 
 /// Each of what opens a route; nothing at all is one of them where everybody is let in. What stands
