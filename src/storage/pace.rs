@@ -13,10 +13,15 @@ use super::Job;
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(10);
 
+/// The same at most in a flood, and how many messages come in a millisecond of one at least.
+const LONGEST_IN_FLOOD: Duration = Duration::from_millis(40);
+const FLOOD_PER_MS: u128 = 10;
+
 /// The pace of commits.
 ///
 /// A commit costs about the same for one message as for some dozens, so while messages trickle in
-/// it pays to let a few gather. It does not pay where whoever sends them waits for acknowledgements
+/// it pays to let a few gather. In a flood it pays to let thousands: they share the pages of the
+/// database that they change. It does not pay where whoever sends them waits for acknowledgements
 /// before the next one: then nothing more comes in a rest, and the next rest is half as long.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -49,7 +54,10 @@ impl Pace {
             }
             let goes_on = batch.len() > soon || soon == most;
             let rest = if goes_on { self.rest * 2 } else { self.rest / 2 };
-            self.rest = rest.clamp(SHORTEST, LONGEST);
+            let since = self.last.map_or(Duration::ZERO, |last| last.elapsed());
+            let is_flood = batch.len() as u128 >= since.as_millis() * FLOOD_PER_MS;
+            let longest = if is_flood { LONGEST_IN_FLOOD } else { LONGEST };
+            self.rest = rest.clamp(SHORTEST, longest);
         }
         self.last = Some(Instant::now());
     }
@@ -72,12 +80,19 @@ mod tests {
         Job { report: None, standing: None, settle: Box::new(|_| ()), arrived_at: Instant::now() }
     }
 
-    /// Jobs that come so often, and how many are in each batch.
+    /// Jobs of which one comes so often, and how many are in each batch.
     async fn batches(every: Duration, count: usize) -> Vec<usize> {
-        let (sender, mut jobs) = mpsc::channel(1000);
+        batches_of(1, every, count).await
+    }
+
+    /// Jobs of which some come at once so often.
+    async fn batches_of(some: usize, every: Duration, times: usize) -> Vec<usize> {
+        let (sender, mut jobs) = mpsc::channel(10_000);
         let send = async {
-            for _ in 0..count {
-                sender.send(job()).await.expect("they are taken");
+            for _ in 0..times {
+                for _ in 0..some {
+                    sender.send(job()).await.expect("they are taken");
+                }
                 tokio::time::sleep(every).await;
             }
             drop(sender);
@@ -85,8 +100,8 @@ mod tests {
         let receive = async {
             let (mut pace, mut sizes) = (Pace::new(), Vec::new());
             let mut batch = Vec::new();
-            while jobs.recv_many(&mut batch, 100).await > 0 {
-                pace.gather(&mut jobs, &mut batch, 100).await;
+            while jobs.recv_many(&mut batch, 5000).await > 0 {
+                pace.gather(&mut jobs, &mut batch, 5000).await;
                 sizes.push(batch.len());
                 batch.clear();
             }
@@ -101,6 +116,16 @@ mod tests {
         assert_eq!(sizes.iter().sum::<usize>(), 500);
         assert_eq!(sizes[0], 1, "the first after quiet waits for nobody");
         assert!(sizes.len() < 120, "{sizes:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_that_flood_in_are_committed_many_at_a_time() {
+        let sizes = batches_of(20, Duration::from_millis(1), 2000).await;
+        assert_eq!(sizes.iter().sum::<usize>(), 40_000);
+        assert!(sizes[10..sizes.len() - 1].iter().all(|size| *size >= 700), "{sizes:?}");
+        // Fewer are not: whoever sends them is told within milliseconds.
+        let sizes = batches_of(9, Duration::from_millis(1), 2000).await;
+        assert!(sizes.iter().all(|size| *size <= 100), "{sizes:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -55,9 +55,9 @@ pub struct Job {
 /// The one task that writes.
 ///
 /// A job after quiet is committed at once, and those that come during a commit go into the next one
-/// together. While jobs keep coming the writer rests between commits, 10 ms at most, to let some
-/// gather. So a commit follows within milliseconds, and the more arrives the cheaper each job
-/// becomes.
+/// together. While jobs keep coming the writer rests between commits, to let some gather: 10 ms at
+/// most, and 40 in a flood of them. So a commit follows within milliseconds, and the more arrives the
+/// cheaper each job becomes.
 pub struct Writer {
     /// Where it writes.
     pub store: Arc<dyn Store>,
