@@ -56,7 +56,7 @@ pub struct Job {
 ///
 /// A job after quiet is committed at once, and those that come during a commit go into the next one
 /// together. While jobs keep coming the writer rests between commits, to let some gather: 10 ms at
-/// most, and 40 in a flood of them. So a commit follows within milliseconds, and the more arrives the
+/// most, and 80 in a flood of them. So a commit follows within milliseconds, and the more arrives the
 /// cheaper each job becomes.
 pub struct Writer {
     /// Where it writes.

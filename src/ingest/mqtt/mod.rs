@@ -1,6 +1,7 @@
 //! The MQTT client: subscribes to a broker, and acknowledges what is on disk.
 
 mod backoff;
+mod gathering;
 mod held;
 mod identity;
 mod link;

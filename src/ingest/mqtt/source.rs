@@ -10,6 +10,7 @@ use tracing::error;
 
 use super::{
     Backoff, ConnectionState, MqttSettings, SetupError, client_options,
+    gathering::Gathering,
     held::HoldingAcks,
     is_oversized,
     link::{IN_FLIGHT, Link},
@@ -46,11 +47,15 @@ impl MqttSource {
         let topics = Topics::new(topics)?;
         let mut options = client_options(&url, &client_id, ca, patience)?;
         options.set_clean_session(false);
-        // Through TLS they cannot be told from other packets.
-        if !url.tls() {
+        if url.tls() {
+            options.set_socket_connector(|host, network| async move {
+                rumqttc::default_socket_connect(host, network).await.map(Gathering::new)
+            });
+        } else {
+            // Through TLS acknowledgements cannot be told from other packets.
             options.set_socket_connector(|host, network| async move {
                 let stream = rumqttc::default_socket_connect(host, network).await?;
-                Ok(HoldingAcks::new(stream))
+                Ok(HoldingAcks::new(Gathering::new(stream)))
             });
         }
         let (client, mut eventloop) = AsyncClient::builder(options)
