@@ -19,7 +19,7 @@ use super::{
     notes::Notes,
     pages::Pages,
 };
-use crate::domain::{Clock, Continuation, Filter, Groups, Missed, Revision, World};
+use crate::domain::{Clock, Continuation, Filter, Groups, Missed, Node, Revision, World};
 
 /// How often time passes for nodes that say nothing, and clients that are gone are cleared away.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -58,7 +58,11 @@ pub struct Broadcaster<E> {
 }
 
 impl<E: Encoder> Broadcaster<E> {
-    /// A broadcaster of `world`, in which nothing is pending, and a handle on it.
+    /// A broadcaster of `world`, and a handle on it.
+    ///
+    /// # Panics
+    ///
+    /// If anything is pending in the world.
     pub fn new(
         world: World,
         encoder: E,
@@ -73,7 +77,7 @@ impl<E: Encoder> Broadcaster<E> {
             epoch: settings.epoch.as_str().into(),
             tick_ms: u64::try_from(settings.tick.as_millis()).unwrap_or(u64::MAX),
         };
-        debug_assert!(!world.has_pending(), "nobody would be told");
+        assert!(!world.has_pending(), "nobody would be told");
         let sealed = world.revision();
         let mut pages = Pages::default();
         world.nodes().for_each(|node| pages.insert(node));
@@ -288,22 +292,12 @@ impl<E: Encoder> Broadcaster<E> {
     }
 
     /// All that `filter` holds.
-    fn full_picture(&mut self, filter: &Filter, encoding: Encoding) -> Picture {
+    fn full_picture(&self, filter: &Filter, encoding: Encoding) -> Picture {
         self.metrics.snapshots.inc();
         let world = &self.world;
-        let of_everybody = filter.node_ids.is_none() && filter.cells.is_none();
-        let (excerpt, nodes) = if of_everybody && filter.types.groups() == Groups::ALL {
-            let bounds = filter.bounds.as_ref();
-            let picked = filter.also_ids.iter().filter_map(|id| world.get(id));
-            let picked = picked.filter(|node| !filter.spans(node)).cloned();
-            let excerpt = self.pages.excerpt(bounds, encoding, Instant::now());
-            match excerpt.few() {
-                Some(few) => (Excerpt::default(), few.into_iter().chain(picked).collect()),
-                None => (excerpt, picked.collect()),
-            }
-        } else {
-            (Excerpt::default(), world.matching(filter))
-        };
+        let (excerpt, nodes) = self
+            .on_pages(filter, encoding)
+            .unwrap_or_else(|| (Excerpt::default(), world.matching(filter)));
         Picture {
             types: filter.types,
             full: true,
@@ -313,6 +307,24 @@ impl<E: Encoder> Broadcaster<E> {
             messages: world.recent_messages(filter),
             cells: filter.cells.map(|_| world.cell_counts(filter)),
         }
+    }
+
+    /// What pages show of all that `filter` holds, and the nodes besides; none if it asks for something
+    /// else than whole records of the nodes in a place.
+    fn on_pages(&self, filter: &Filter, encoding: Encoding) -> Option<(Excerpt, Vec<Arc<Node>>)> {
+        let Filter { bounds, node_ids: None, also_ids, cells: None, types, .. } = filter else {
+            return None;
+        };
+        if types.groups() != Groups::ALL {
+            return None;
+        }
+        let picked = also_ids.iter().filter_map(|id| self.world.get(id));
+        let picked = picked.filter(|node| !filter.spans(node)).cloned();
+        let excerpt = self.pages.excerpt(bounds.as_ref(), encoding);
+        Some(match excerpt.few() {
+            Some(few) => (Excerpt::default(), few.into_iter().chain(picked).collect()),
+            None => (excerpt, picked.collect()),
+        })
     }
 
     fn set_filter(&mut self, viewer: ViewerId, filter: Filter) {

@@ -63,6 +63,11 @@ impl Place {
         self.longitude_e7
     }
 
+    /// How far along the Z-order curve it is, on which neighbours are mostly near each other.
+    pub fn along_curve(self) -> u64 {
+        along_curve((self.latitude_e7, self.longitude_e7))
+    }
+
     /// Latitude in degrees.
     pub fn latitude(self) -> f64 {
         f64::from(self.latitude_e7) / UNITS_PER_DEGREE
@@ -77,6 +82,24 @@ impl Place {
     pub fn point(self) -> [f64; 2] {
         [self.longitude(), self.latitude()]
     }
+}
+
+/// How far along the Z-order curve these coordinates are: their binary digits by turns.
+pub(super) fn along_curve((latitude, longitude): (i32, i32)) -> u64 {
+    spread(latitude) << 1 | spread(longitude)
+}
+
+/// A coordinate as a natural number, in the same order, with a zero before each binary digit.
+fn spread(coordinate: i32) -> u64 {
+    let apart = [
+        (16, 0x0000_ffff_0000_ffff),
+        (8, 0x00ff_00ff_00ff_00ff),
+        (4, 0x0f0f_0f0f_0f0f_0f0f),
+        (2, 0x3333_3333_3333_3333),
+        (1, 0x5555_5555_5555_5555),
+    ];
+    let digits = u64::from(coordinate.cast_unsigned() ^ 1 << 31);
+    apart.iter().fold(digits, |spread, (by, mask)| (spread | spread << by) & mask)
 }
 
 /// A rectangle of degrees with its edges in it. `west > east` crosses the antimeridian.

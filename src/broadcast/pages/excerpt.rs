@@ -47,7 +47,7 @@ impl Excerpt {
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.pages.as_slice().iter().flat_map(|page| {
             let shown = page.shown(self.bounds.as_ref());
-            shown.of(page).map(|index| &page.nodes()[index]).collect::<Vec<_>>()
+            shown.of(page).map(|index| &page.nodes()[index])
         })
     }
 
@@ -57,17 +57,18 @@ impl Excerpt {
         let mut nodes = 0;
         while let Some(page) = self.pages.as_slice().first() {
             let shown = page.shown(self.bounds.as_ref());
-            nodes += shown.len(page);
-            if nodes > NODES_PER_PAGE {
+            let count = shown.len(page);
+            if nodes + count > NODES_PER_PAGE {
                 break;
             }
-            if gathered.is_empty() && matches!(shown, Shown::All) && page.len() > 0 {
+            if nodes == 0 && count > 0 && matches!(shown, Shown::All) {
                 let whole = page.whole::<E>(self.encoding);
                 self.pages.next();
                 return Some(whole);
             }
-            if shown.len(page) > 0 {
-                page.gather::<E>(self.encoding, &shown, &mut gathered);
+            if count > 0 {
+                page.gather::<E>(self.encoding, shown, &mut gathered);
+                nodes += count;
             }
             self.pages.next();
         }

@@ -25,34 +25,19 @@ use crate::domain::{Area, Change, Node, Place};
 /// as JSON. Tests have few nodes and want several pages all the same.
 const NODES_PER_PAGE: usize = if cfg!(test) { 4 } else { 100 };
 
-/// How long JSON is kept after somebody has asked for a picture in it. It takes three times as much
-/// as protocol buffers, which are kept for good.
+/// How long JSON is kept at least after somebody was sent it, and twice that at most. It takes three
+/// times as much as protocol buffers, which are kept for good.
 const JSON_KEPT: Duration = Duration::from_secs(10);
 
-/// Where a node stands among all: along a curve that fills the map, on which neighbours are mostly
-/// near each other. Those without a place come last.
+/// Where a node stands among all: along the Z-order curve. Those without a place come last.
 type Rank = (u64, u32);
 
 fn rank(node: &Node) -> Rank {
-    (node.place().map_or(u64::MAX, along_the_curve), node.number)
+    rank_of(node.place(), node.number)
 }
 
-/// How far along the Z-order curve a place is: the binary digits of its coordinates by turns.
-fn along_the_curve(place: Place) -> u64 {
-    /// With a zero before each digit.
-    fn spread(digits: u32) -> u64 {
-        let apart = [
-            (16, 0x0000_ffff_0000_ffff),
-            (8, 0x00ff_00ff_00ff_00ff),
-            (4, 0x0f0f_0f0f_0f0f_0f0f),
-            (2, 0x3333_3333_3333_3333),
-            (1, 0x5555_5555_5555_5555),
-        ];
-        apart.iter().fold(digits.into(), |spread, (shift, mask)| (spread | spread << shift) & mask)
-    }
-    // In the order of the numbers, the negative ones before the others.
-    let unsigned = |unit: i32| unit.cast_unsigned() ^ 1 << 31;
-    spread(unsigned(place.latitude_e7())) << 1 | spread(unsigned(place.longitude_e7()))
+fn rank_of(place: Option<Place>, number: u32) -> Rank {
+    (place.map_or(u64::MAX, Place::along_curve), number)
 }
 
 /// Every node of the world as of the last tick, on one page each.
@@ -60,8 +45,8 @@ fn along_the_curve(place: Place) -> u64 {
 pub(super) struct Pages {
     /// By the rank that each begins with; it ends where the next one begins.
     pages: BTreeMap<Rank, Arc<Page>>,
-    /// When somebody last asked for JSON, unless that has been dropped since.
-    json_used_at: Option<Instant>,
+    /// When JSON that nobody had been sent for long was last dropped.
+    dropped_at: Option<Instant>,
 }
 
 impl Pages {
@@ -105,29 +90,18 @@ impl Pages {
     }
 
     /// What a picture of `bounds` is made of, in this encoding.
-    pub(super) fn excerpt(
-        &mut self,
-        bounds: Option<&Area>,
-        encoding: Encoding,
-        now: Instant,
-    ) -> Excerpt {
-        if encoding == Encoding::Json {
-            self.json_used_at = Some(now);
-        }
+    pub(super) fn excerpt(&self, bounds: Option<&Area>, encoding: Encoding) -> Excerpt {
         let spans = bounds.map(|area| area.spans().collect::<Vec<_>>());
         let meeting =
             self.pages.values().filter(|page| spans.as_ref().is_none_or(|spans| page.meets(spans)));
         Excerpt::new(meeting.cloned().collect(), bounds.cloned(), encoding)
     }
 
-    /// Drops what nobody has asked for lately.
+    /// Drops what nobody was sent lately. To be called now and then.
     pub(super) fn drop_unused(&mut self, now: Instant) {
-        let is_old = |used_at| now.saturating_duration_since(used_at) >= JSON_KEPT;
-        if self.json_used_at.is_some_and(is_old) {
-            self.json_used_at = None;
-            for page in self.pages.values() {
-                page.drop_written(Encoding::Json);
-            }
+        if now.saturating_duration_since(*self.dropped_at.get_or_insert(now)) >= JSON_KEPT {
+            self.dropped_at = Some(now);
+            self.pages.values().for_each(|page| page.drop_unused(Encoding::Json));
         }
     }
 

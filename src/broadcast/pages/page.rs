@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Encoder, Encoding, Rank, rank};
+use super::{Encoder, Encoding, Rank, rank_of};
 use crate::domain::{Area, Node, Place, Span};
 
 /// Some nodes, in no order.
@@ -35,6 +35,8 @@ struct Sheet {
     records: Vec<Range<u32>>,
     /// Whether `bytes` are all that a frame says of just these nodes.
     is_whole: bool,
+    /// Whether somebody was sent any of it since this was last looked at.
+    is_used: bool,
 }
 
 /// What of a page is shown.
@@ -43,7 +45,7 @@ pub(super) enum Shown {
     /// All of its nodes.
     All,
     /// Those of these indices.
-    Some(Vec<usize>),
+    Part(Vec<usize>),
 }
 
 impl Page {
@@ -92,7 +94,7 @@ impl Page {
 
     /// Takes out the half that ranks higher, and says where it begins.
     pub(super) fn split(&mut self) -> (Rank, Self) {
-        let mut ranks: Vec<_> = self.nodes.iter().map(|node| rank(node)).collect();
+        let mut ranks: Vec<_> = (0..self.len()).map(|index| self.rank(index)).collect();
         let half = ranks.len() / 2;
         let (_, middle, _) = ranks.select_nth_unstable(half);
         let middle = *middle;
@@ -101,7 +103,7 @@ impl Page {
             of_upper.bytes = sheet.bytes.clone();
         }
         for index in (0..self.len()).rev() {
-            if rank(&self.nodes[index]) >= middle {
+            if self.rank(index) >= middle {
                 let (node, records) = self.take(index);
                 upper.put(node, records);
             }
@@ -133,7 +135,7 @@ impl Page {
         let places = self.places.iter().enumerate();
         let inside = places.filter(|(_, place)| place.is_some_and(|place| bounds.contains(place)));
         let inside: Vec<_> = inside.map(|(index, _)| index).collect();
-        if inside.len() == self.len() { Shown::All } else { Shown::Some(inside) }
+        if inside.len() == self.len() { Shown::All } else { Shown::Part(inside) }
     }
 
     /// All that a frame says of all nodes.
@@ -145,7 +147,7 @@ impl Page {
     pub(super) fn gather<E: Encoder>(
         &self,
         encoding: Encoding,
-        shown: &Shown,
+        shown: Shown,
         gathered: &mut Vec<u8>,
     ) {
         let sheet = self.sheet::<E>(encoding);
@@ -157,12 +159,14 @@ impl Page {
         }
     }
 
-    /// Gives back the memory of what was written.
-    pub(super) fn drop_written(&self, encoding: Encoding) {
+    /// Gives back the memory of what was written, if nobody was sent it since this was last called.
+    pub(super) fn drop_unused(&self, encoding: Encoding) {
         let mut sheet = self.lock(encoding);
-        sheet.bytes = Bytes::new();
-        sheet.records.fill(0..0);
-        sheet.is_whole = false;
+        if !std::mem::take(&mut sheet.is_used) && !sheet.bytes.is_empty() {
+            sheet.bytes = Bytes::new();
+            sheet.records.fill(0..0);
+            sheet.is_whole = false;
+        }
     }
 
     /// All records. Whoever comes first writes them.
@@ -171,6 +175,7 @@ impl Page {
         if !sheet.is_whole {
             sheet.write::<E>(encoding, &self.nodes);
         }
+        sheet.is_used = true;
         sheet
     }
 
@@ -182,6 +187,10 @@ impl Page {
     fn sheets_mut(&mut self) -> impl Iterator<Item = &mut Sheet> {
         let sheets = self.sheets.iter_mut();
         sheets.map(|sheet| sheet.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn rank(&self, index: usize) -> Rank {
+        rank_of(self.places[index], self.numbers[index])
     }
 
     fn find(&self, number: u32) -> Option<usize> {
@@ -229,17 +238,17 @@ impl Shown {
     pub(super) fn len(&self, page: &Page) -> usize {
         match self {
             Self::All => page.len(),
-            Self::Some(indices) => indices.len(),
+            Self::Part(indices) => indices.len(),
         }
     }
 
     /// The indices on its page.
-    pub(super) fn of(&self, page: &Page) -> impl Iterator<Item = usize> {
-        let (all, some) = match self {
-            Self::All => (0..page.len(), [].as_slice()),
-            Self::Some(indices) => (0..0, indices.as_slice()),
+    pub(super) fn of(self, page: &Page) -> impl Iterator<Item = usize> + use<> {
+        let (all, part) = match self {
+            Self::All => (0..page.len(), Vec::new()),
+            Self::Part(indices) => (0..0, indices),
         };
-        all.chain(some.iter().copied())
+        all.chain(part)
     }
 }
 
@@ -298,7 +307,7 @@ impl Sheet {
         bytes.extend_from_slice(binding.after);
         // They are kept for long.
         bytes.shrink_to_fit();
-        *self = Self { bytes: bytes.into(), records, is_whole: true };
+        *self = Self { bytes: bytes.into(), records, is_whole: true, is_used: true };
     }
 }
 

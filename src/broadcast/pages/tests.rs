@@ -83,8 +83,8 @@ impl Both {
         batch.iter().flat_map(|batch| &batch.changes).for_each(|change| self.pages.turn(change));
     }
 
-    fn excerpt(&mut self, bounds: Option<&Area>) -> Excerpt {
-        self.pages.excerpt(bounds, Encoding::Proto, Instant::now())
+    fn excerpt(&self, bounds: Option<&Area>) -> Excerpt {
+        self.pages.excerpt(bounds, Encoding::Proto)
     }
 
     fn matching(&self, bounds: Option<&Area>) -> BTreeSet<String> {
@@ -96,15 +96,21 @@ impl Both {
 /// What is written of an excerpt, each record once.
 fn written(mut excerpt: Excerpt) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    while let Some(part) = excerpt.next_part::<Plain>() {
-        let part = str::from_utf8(&part).unwrap();
-        let records = part.strip_prefix('<').unwrap().strip_suffix('>').unwrap();
-        for record in records.split(',') {
-            assert!(all.insert(record.to_owned()), "{record} comes twice");
-        }
-    }
+    while write_part(&mut excerpt, &mut all) {}
     assert!(excerpt.is_done());
     all
+}
+
+/// Whether there was one part more.
+fn write_part(excerpt: &mut Excerpt, all: &mut BTreeSet<String>) -> bool {
+    let Some(part) = excerpt.next_part::<Plain>() else { return false };
+    let part = str::from_utf8(&part).unwrap();
+    let records = part.strip_prefix('<').unwrap().strip_suffix('>').unwrap();
+    assert!((1..=NODES_PER_PAGE).contains(&records.split(',').count()), "{part}");
+    for record in records.split(',') {
+        assert!(all.insert(record.to_owned()), "{record} comes twice");
+    }
+    true
 }
 
 type Step = (u8, What);
@@ -143,7 +149,7 @@ proptest! {
         areas in prop::collection::vec(area(), 3),
     ) {
         let mut both = Both::new();
-        let mut earlier = Vec::new();
+        let (mut earlier, mut begun) = (Vec::new(), Vec::new());
         for (tick, area) in ticks.into_iter().zip(areas.iter().cycle()) {
             for step in tick {
                 both.step(step);
@@ -154,6 +160,9 @@ proptest! {
             prop_assert_eq!(written(excerpt.clone()), matching.clone());
             let nodes: BTreeSet<_> = excerpt.nodes().map(|node| record(node)).collect();
             prop_assert_eq!(&nodes, &matching);
+            let (mut half, mut of_half) = (excerpt.clone(), BTreeSet::new());
+            write_part(&mut half, &mut of_half);
+            begun.push((half, of_half, matching.clone()));
             earlier.push((excerpt, matching));
             let pages = &both.pages.pages;
             let ends: Vec<_> = pages.values().filter_map(|page| page.until()).collect();
@@ -165,6 +174,10 @@ proptest! {
         for (excerpt, matching) in earlier {
             prop_assert_eq!(written(excerpt), matching, "what was handed out stays as it was");
         }
+        for (half, mut all, matching) in begun {
+            all.extend(written(half));
+            prop_assert_eq!(all, matching, "and so does what was begun");
+        }
     }
 }
 
@@ -175,24 +188,55 @@ fn a_record_is_written_once_for_all_who_are_shown_it_and_anew_when_it_changes() 
         both.step((node, What::At(0, node.into())));
     }
     both.tick();
-    let writes = |both: &mut Both, area: Option<&Area>| {
-        let before = WRITTEN.get();
-        written(both.excerpt(area));
-        WRITTEN.get() - before
-    };
-    assert_eq!(writes(&mut both, None), 20);
-    assert_eq!(writes(&mut both, None), 0);
+    let everything = |both: &Both| writes(both.excerpt(None));
+    assert_eq!(everything(&both), 20);
+    assert_eq!(everything(&both), 0);
     let here = Area::from(Bounds::new(1.0, -1.0, 10.0, 0.0).unwrap());
-    assert_eq!(writes(&mut both, Some(&here)), 0);
+    assert_eq!(writes(both.excerpt(Some(&here))), 0);
     both.step((3, What::Heard));
     both.step((4, What::At(0, 120)));
     both.tick();
-    assert_eq!(writes(&mut both, None), 2);
+    assert_eq!(everything(&both), 2);
+}
+
+/// How many records have to be written for it.
+fn writes(excerpt: Excerpt) -> usize {
+    let before = WRITTEN.get();
+    written(excerpt);
+    WRITTEN.get() - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_is_dropped_when_nobody_was_sent_it_for_long_however_slowly_it_was_taken() {
+    let mut both = Both::new();
+    for node in 0..20 {
+        both.step((node, What::At(0, node.into())));
+    }
+    both.tick();
+    let wait = async |both: &mut Both, times: u32| {
+        for _ in 0..times {
+            tokio::time::advance(JSON_KEPT).await;
+            both.pages.drop_unused(Instant::now());
+        }
+    };
+    wait(&mut both, 1).await;
+    let json = |both: &Both| both.pages.excerpt(None, Encoding::Json);
+    // Asked for now, and taken later.
+    let slow = json(&both);
+    wait(&mut both, 5).await;
+    assert_eq!(writes(slow), 20);
+    wait(&mut both, 1).await;
+    assert_eq!(writes(json(&both)), 0, "it was used lately");
+    wait(&mut both, 2).await;
+    assert_eq!(writes(json(&both)), 20);
+    assert_eq!(writes(both.excerpt(None)), 20);
+    wait(&mut both, 9).await;
+    assert_eq!(writes(both.excerpt(None)), 0, "protocol buffers are kept for good");
 }
 
 #[test]
 fn neighbours_on_the_map_are_neighbours_on_the_curve() {
-    let along = |latitude, longitude| along_the_curve(Place::from_e7(latitude, longitude).unwrap());
+    let along = |latitude, longitude| Place::from_e7(latitude, longitude).unwrap().along_curve();
     assert!(along(-900_000_000, -1_800_000_000) < along(-1, -1));
     assert!(along(-1, -1) < along(0, 0));
     assert!(along(0, 0) < along(900_000_000, 1_800_000_000));

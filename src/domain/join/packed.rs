@@ -5,6 +5,7 @@
 //! rectangles another, up to one. A block is laid out by columns, so that all of it is tested at once.
 
 use super::{Motion, Span, States, is_near};
+use crate::domain::geo::along_curve;
 
 /// Rows or rectangles in a block.
 const FAN: usize = 16;
@@ -224,24 +225,4 @@ fn each(bytes: [u8; FAN], mut visit: impl FnMut(usize)) {
         visit((set.trailing_zeros() / 8) as usize);
         set &= set - 1;
     }
-}
-
-/// The bits of both coordinates, by turns.
-fn along_curve((latitude, longitude): (i32, i32)) -> u64 {
-    spread(latitude) << 1 | spread(longitude)
-}
-
-/// A coordinate as a natural number, with a zero before each of its bits.
-fn spread(coordinate: i32) -> u64 {
-    let mut bits = u64::from(coordinate.cast_unsigned() ^ (1 << 31));
-    for (by, mask) in [
-        (16, 0x0000_ffff_0000_ffff),
-        (8, 0x00ff_00ff_00ff_00ff),
-        (4, 0x0f0f_0f0f_0f0f_0f0f),
-        (2, 0x3333_3333_3333_3333),
-        (1, 0x5555_5555_5555_5555),
-    ] {
-        bits = (bits | bits << by) & mask;
-    }
-    bits
 }

@@ -203,11 +203,14 @@ impl World {
 
     /// The nodes that match `filter`, in no order.
     pub fn matching(&self, filter: &Filter) -> Vec<Arc<Node>> {
+        let mut found = Vec::new();
+        if filter.types.groups().is_empty() {
+            return found;
+        }
         // Found first, and then looked at, some at a time: each is somewhere else in memory, and
         // the processor waits for several at once if nothing else is to be done between.
         let mut candidates = Vec::new();
         self.for_each_candidate(filter, |node| candidates.push(node));
-        let mut found = Vec::with_capacity(candidates.len());
         for some in candidates.chunks(LOOKED_AT_TOGETHER) {
             let matching = some.iter().copied().filter(|node| filter.matches(node));
             found.extend(matching.collect::<Vec<_>>().into_iter().cloned());
