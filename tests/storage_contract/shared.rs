@@ -17,6 +17,7 @@ use crate::{
     postgres_server::Database,
     proxy::{Fault, Proxy},
     reports::{NOON, after, all, at, commit, full, latitudes, message, nodes, of, report},
+    withhold::hearing,
 };
 
 async fn open(database: &Database) -> Arc<dyn Store> {
@@ -267,17 +268,67 @@ async fn somebody_who_reads_everything_holds_up_no_commit() {
     let store = open(&database).await;
     let backup = "BEGIN; LOCK TABLE positions_default IN ACCESS SHARE MODE; SELECT pg_sleep(3600)";
     let mut reading = database.sql_meanwhile(backup);
-    while database.sql(
-        "SELECT count(*) FROM pg_locks WHERE mode = 'AccessShareLock' \
-        AND relation = 'positions_default'::regclass",
-    ) == "0"
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessShareLock' \
+        AND relation = 'positions_default'::regclass";
+    until(|| database.sql(held) != "0").await;
     assert_eq!(commit(&store, &[full(1, 1, NOON)]).await, [Filed::Packet]);
     assert_eq!(store.positions(&of(1)).await.unwrap().records.len(), 1);
     reading.kill().unwrap();
     reading.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_out_of_a_state_beside_a_commit_does_not_come_back() {
+    let database = Database::create();
+    let (store, other) = (open(&database).await, open(&database).await);
+    commit(&store, &[hearing(1), at(3, 2, after(2), 5, after(2))]).await;
+    let forgotten = Left { why: Why::Forgotten, since: NOON };
+    other.keep_out(&NodeId::Radio(2), forgotten).await.unwrap();
+    let mut next = Erasure::default();
+    while next == Erasure::Own {
+        next = other.erase(&NodeId::Radio(2), next, 100).await.unwrap().unwrap();
+    }
+    // A commit that has read what is known of node 3, and cannot go on.
+    let lock = "BEGIN; LOCK TABLE positions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3600)";
+    let mut holding = database.sql_meanwhile(lock);
+    let held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' \
+        AND granted AND relation = 'positions'::regclass";
+    until(|| database.sql(held) == "1").await;
+    let waiting = || {
+        database.sql(
+            "SELECT count(*) FROM pg_stat_activity \
+            WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        )
+    };
+    let late = at(3, 3, after(3), 6, after(3));
+    let mut work = JoinSet::new();
+    let committing = Arc::clone(&store);
+    work.spawn(async move { assert_eq!(commit(&committing, &[late]).await, [Filed::Packet]) });
+    until(|| waiting() == "1").await;
+    let erased = work.spawn(async move {
+        let mut from = Some(next);
+        while let Some(step) = from {
+            from = other.erase(&NodeId::Radio(2), step, 100).await.unwrap();
+        }
+    });
+    until(|| erased.is_finished() || waiting() == "2").await;
+    database
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()");
+    holding.kill().unwrap();
+    holding.wait().unwrap();
+    work.join_all().await;
+    let three = nodes(&store).await.into_iter().find(|node| node.id == NodeId::Radio(3)).unwrap();
+    let neighbours: Vec<_> = three.links.iter().flat_map(|links| &links.neighbours).collect();
+    assert_eq!(neighbours.len(), 1, "{neighbours:?}");
+    assert_eq!(neighbours[0].id, NodeId::Radio(4));
+    assert_eq!(three.position.unwrap().place.latitude_e7(), 6);
+}
+
+/// Waits for what a database says.
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

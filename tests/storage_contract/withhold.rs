@@ -61,7 +61,7 @@ pub(crate) async fn who_heard_a_node_is_told_the_newest_first(house: &House) {
 }
 
 /// Node 3 hears node 2, by gateway 2.
-fn hearing(id: u64) -> Report {
+pub(crate) fn hearing(id: u64) -> Report {
     let mut heard = report(3, id, 2, after(id));
     let stamp = Stamp::heard(after(id));
     let link = |id| Link { id: NodeId::Radio(id), snr_db: None };

@@ -14,7 +14,7 @@ use super::{
     additions::{Additions, FiledReceptionRow},
     ahead::ahead,
     connection::{failed, hang_up, unavailable},
-    journal::{Doubt, Journal, LOCKS, Memory, be_present, end_absence},
+    journal::{Doubt, Journal, LOCKS, Memory, STATES, be_present, end_absence},
     read,
 };
 use crate::{
@@ -31,10 +31,12 @@ use crate::{
     },
 };
 
-/// Waits until no other server writes packets of any of these senders. They are waited for in
-/// order, so that no two servers wait for each other. Until the end of the transaction.
+/// Waits until nobody takes anything out of the states of nodes, and no other server writes packets
+/// of any of these senders. They are waited for in order, so that no two servers wait for each other.
+/// Until the end of the transaction.
 const LOCK: &str = "\
-    SELECT pg_advisory_xact_lock($1, slot) FROM ( \
+    WITH states AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared($1, $3)) \
+    SELECT pg_advisory_xact_lock($1, slot) FROM states CROSS JOIN ( \
         SELECT DISTINCT hashtext(sender) & 255 AS slot FROM unnest($2::text[]) AS sender \
         ORDER BY slot) AS slots";
 
@@ -225,7 +227,8 @@ async fn lock(connection: &mut PgConnection, batch: &[&Report]) -> Result<(), sq
     let named = batch.iter().flat_map(|report| [&report.packet.key.sender, &report.patch.node]);
     let named: FxHashSet<&NodeId> = named.collect();
     let senders: Vec<String> = named.into_iter().map(ToString::to_string).collect();
-    sqlx::query(LOCK).bind(LOCKS).bind(senders).execute(connection).await.map(drop)
+    let lock = sqlx::query(LOCK).bind(LOCKS).bind(senders).bind(STATES);
+    lock.execute(connection).await.map(drop)
 }
 
 /// Asks what is stored of packets, of each of which these are copies, in this span.

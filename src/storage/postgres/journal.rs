@@ -23,6 +23,11 @@ pub(super) const LOCKS: i32 = 0x6765_6f63;
 /// of senders are not negative.
 const PRESENCE: i32 = -1;
 
+/// The second half of the key of the lock on the states of nodes. Commits share it: they write a
+/// state as they found it when they began, with what has come since. Whoever takes something out
+/// of states holds it alone, or a commit under way would put it back.
+pub(super) const STATES: i32 = -4;
+
 /// How often it is looked for another server at the start. Of one that was killed, the database
 /// may still hold the connection for a moment.
 const LOOKS: usize = 10;

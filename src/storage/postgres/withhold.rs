@@ -3,7 +3,14 @@
 use async_trait::async_trait;
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction, query::Query};
 
-use super::{PostgresStore, connection::failed, give_back, insert::insert, reapply};
+use super::{
+    PostgresStore,
+    connection::failed,
+    give_back,
+    insert::insert,
+    journal::{LOCKS, STATES},
+    reapply,
+};
 use crate::{
     domain::{
         NodeId, Remark,
@@ -71,6 +78,7 @@ impl Withhold for PostgresStore {
     async fn keep_out(&self, node: &NodeId, left: Left) -> Result<(), StoreError> {
         with_connection!(self, connection => async {
             let mut transaction = begin(connection).await?;
+            hold_states(&mut transaction).await?;
             note_out(&mut transaction, node, left).await?;
             transaction.commit().await.map_err(failed)
         })
@@ -125,6 +133,9 @@ impl Withhold for PostgresStore {
             let kept_out = kept_out(connection).await?;
             let kept_out = kept_out.into_iter().map(|row| (row.node, row.left)).collect();
             let mut transaction = begin(connection).await?;
+            if matches!(from, Reapplied::Nodes(_)) {
+                hold_states(&mut transaction).await?;
+            }
             let next = reapply::reapply(&mut transaction, policy, &kept_out, from, rows).await?;
             changed(&mut transaction).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
@@ -135,6 +146,13 @@ impl Withhold for PostgresStore {
 
 async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, StoreError> {
     connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)
+}
+
+/// Waits until no commit is under way that has read states, and lets none begin before the end of
+/// the transaction.
+async fn hold_states(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)").bind(LOCKS).bind(STATES);
+    lock.execute(connection).await.map(drop).map_err(failed)
 }
 
 async fn kept_out(connection: &mut PgConnection) -> Result<Vec<KeptOutRow>, StoreError> {
@@ -192,6 +210,7 @@ async fn own(
     const FIRST: &str = "SELECT coalesce(min(received_at), 0) FROM packets";
     let id = node.to_string();
     let mut transaction = begin(connection).await?;
+    hold_states(&mut transaction).await?;
     let rows = i64::from(rows);
     let mut any = some_goes(&mut transaction, &said::OWN, (&id, i64::MIN), rows).await?;
     for sql in [said::STATE_GOES, said::QUARANTINED, said::NOTES_GO] {
@@ -247,6 +266,7 @@ async fn mentions(
         transaction.commit().await.map_err(failed)?;
         return Ok(Some(Erasure::Mentions(until)));
     }
+    hold_states(&mut transaction).await?;
     neighbours(&mut transaction, node).await?;
     let erased = sqlx::query("UPDATE kept_out SET erased = true WHERE node = $1").bind(&id);
     erased.execute(&mut *transaction).await.map_err(failed)?;
