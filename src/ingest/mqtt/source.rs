@@ -101,8 +101,9 @@ impl MqttSource {
                 }
                 Err(error) => error,
             };
-            link.keep(eventloop.state.events.drain(..), &mut place, &stop).await;
+            // First, or what is settled meanwhile would be acknowledged on the next connection.
             let lasted = link.lost(&error);
+            link.keep(eventloop.state.events.drain(..), &mut place, &stop).await;
             if !link.is_open() {
                 break;
             }
