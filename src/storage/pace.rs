@@ -52,15 +52,19 @@ impl Pace {
                 sleep_until(next).await;
                 take(jobs, batch, most);
             }
-            // Nor does it where there is no room for more.
-            let goes_on = batch.len() > soon && batch.len() < most;
-            let rest = if goes_on { self.rest * 2 } else { self.rest / 2 };
-            let since = self.last.map_or(Duration::ZERO, |last| last.elapsed());
-            let is_flood = batch.len() as u128 >= since.as_millis() * FLOOD_PER_MS;
-            let longest = if is_flood { LONGEST_IN_FLOOD } else { LONGEST };
-            self.rest = rest.clamp(SHORTEST, longest);
+            self.adapt(batch.len(), batch.len() > soon && batch.len() < most);
         }
         self.last = Some(Instant::now());
+    }
+
+    /// Makes the next rest longer if more came to the end of this one, and there was room for it;
+    /// or else shorter.
+    fn adapt(&mut self, came: usize, goes_on: bool) {
+        let since = self.last.map_or(Duration::ZERO, |last| last.elapsed());
+        let is_flood = came as u128 >= since.as_millis() * FLOOD_PER_MS;
+        let longest = if is_flood { LONGEST_IN_FLOOD } else { LONGEST };
+        let rest = if goes_on { self.rest * 2 } else { self.rest / 2 };
+        self.rest = rest.clamp(SHORTEST, longest);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What there is of a connection to a broker beside the network: the session, and what is owed for
 //! what was taken in.
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{collections::VecDeque, future::pending, pin::pin, time::Duration};
 
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, ManualAck, Outgoing, Publish, QoS,
@@ -65,6 +65,14 @@ pub(super) struct Link {
     deadline: Option<Instant>,
 }
 
+/// Never, if there is no deadline.
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}
+
 impl Link {
     /// A link of a client that hands what it hears to the queue, and shows how it does.
     pub(super) fn new(
@@ -117,7 +125,7 @@ impl Link {
             if stopping && self.since.is_none() {
                 return None;
             }
-            let deadline = self.deadline;
+            let reached = reached(self.deadline);
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {
@@ -135,7 +143,7 @@ impl Link {
                     }
                 },
                 event = &mut poll => return Some(event),
-                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                () = reached => {
                     warn!("{}: stopped before everything was acknowledged", self.name);
                     return None;
                 }
