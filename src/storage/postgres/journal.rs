@@ -33,6 +33,12 @@ pub(super) const STATES: i32 = -4;
 const LOOKS: usize = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+/// Waits for a lock, and holds it alone until the end of the transaction.
+pub(super) async fn hold(connection: &mut PgConnection, lock: i32) -> Result<(), sqlx::Error> {
+    let held = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)").bind(LOCKS).bind(lock);
+    held.execute(connection).await.map(drop)
+}
+
 /// What this server knows of its own run. The database holds the rest.
 #[derive(Debug)]
 pub(super) struct Journal {

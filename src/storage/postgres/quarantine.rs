@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::{connection::unavailable, journal::LOCKS};
+use super::{connection::unavailable, journal::hold};
 use crate::{
     domain::Report,
     storage::{StoreError, quarantine},
@@ -29,8 +29,7 @@ async fn set_aside(
     let (sender, gateway) = (packet.key.sender.to_string(), reception.gateway.to_string());
     let (network, packet_id) = (packet.key.network.name(), packet.key.id.cast_signed());
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)").bind(LOCKS).bind(LOCK);
-    lock.execute(&mut *transaction).await?;
+    hold(&mut transaction, LOCK).await?;
     let (of_packet, of_gateway): (i64, i64) = sqlx::query_as(quarantine::KNOWN)
         .bind(&sender)
         .bind(packet_id)

@@ -8,7 +8,7 @@ use super::{
     connection::failed,
     give_back,
     insert::insert,
-    journal::{LOCKS, STATES},
+    journal::{STATES, hold},
     reapply,
 };
 use crate::{
@@ -151,8 +151,7 @@ async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres
 /// Waits until no commit is under way that has read states, and lets none begin before the end of
 /// the transaction.
 async fn hold_states(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)").bind(LOCKS).bind(STATES);
-    lock.execute(connection).await.map(drop).map_err(failed)
+    hold(connection, STATES).await.map_err(failed)
 }
 
 async fn kept_out(connection: &mut PgConnection) -> Result<Vec<KeptOutRow>, StoreError> {
