@@ -307,7 +307,7 @@ impl Sheet {
         bytes.extend_from_slice(binding.after);
         // They are kept for long.
         bytes.shrink_to_fit();
-        *self = Self { bytes: bytes.into(), records, is_whole: true, is_used: true };
+        *self = Self { bytes: bytes.into(), records, is_whole: true, is_used: self.is_used };
     }
 }
 

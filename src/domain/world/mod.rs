@@ -203,14 +203,11 @@ impl World {
 
     /// The nodes that match `filter`, in no order.
     pub fn matching(&self, filter: &Filter) -> Vec<Arc<Node>> {
-        let mut found = Vec::new();
-        if filter.types.groups().is_empty() {
-            return found;
-        }
         // Found first, and then looked at, some at a time: each is somewhere else in memory, and
         // the processor waits for several at once if nothing else is to be done between.
         let mut candidates = Vec::new();
         self.for_each_candidate(filter, |node| candidates.push(node));
+        let mut found = Vec::new();
         for some in candidates.chunks(LOOKED_AT_TOGETHER) {
             let matching = some.iter().copied().filter(|node| filter.matches(node));
             found.extend(matching.collect::<Vec<_>>().into_iter().cloned());
@@ -225,6 +222,9 @@ impl World {
 
     /// Calls `visit` once for every node that may match, by the cheapest index.
     fn for_each_candidate<'a>(&'a self, filter: &Filter, mut visit: impl FnMut(&'a Arc<Node>)) {
+        if filter.types.groups().is_empty() {
+            return;
+        }
         filter.also_ids.iter().filter_map(|id| self.get(id)).for_each(&mut visit);
         if filter.cells.is_some() {
             return;
