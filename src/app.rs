@@ -180,8 +180,9 @@ async fn open(
     let (live, broadcaster) = world((loaded, left), &settings.map, &clock, &mut registry);
 
     let jobs = (jobs, most_jobs);
+    let told = (committed_in, live.due());
     let (writer, mut vitals) =
-        writer(&store, jobs, committed_in, kept_out.clone(), rooms, &clock, &mut registry);
+        writer(&store, jobs, told, kept_out.clone(), rooms, &clock, &mut registry);
     rooms.open("storage", async move { Ok(writer.run().await?) });
     let keeper = keeper(&store, &settings.map.retention, rooms, &clock, &mut vitals, &mut registry);
     rooms.open("retention", async move {

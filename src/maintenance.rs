@@ -6,6 +6,7 @@ use anyhow::{bail, ensure};
 use tokio::{
     join,
     sync::{mpsc, watch},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -133,6 +134,7 @@ pub async fn import(
         jobs,
         most_jobs: JOBS,
         committed: committed_in,
+        due: watch::Sender::new(Instant::now()).subscribe(),
         trouble: watch::Sender::new(None),
         waiting_since: watch::Sender::new(None),
         kept_out: kept_out.clone(),

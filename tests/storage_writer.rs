@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use geocast::{
     domain::{
-        Continuation, Filed, Message, Network, NodeId, Packet, PacketKey, Patch, Position,
+        Commit, Continuation, Filed, Message, Network, NodeId, Packet, PacketKey, Patch, Position,
         Reception, Remark, Report, Terms, Timestamp,
         policy::{KeptOut, Left, Policy, Standing, Why},
     },
@@ -242,6 +242,7 @@ fn desk(store: Arc<FakeStore>) -> (Desk, Writer) {
         jobs: job_queue,
         most_jobs: 1000,
         committed: committed_in,
+        due: watch::Sender::new(Instant::now()).subscribe(),
         trouble: trouble_in,
         waiting_since: watch::Sender::new(None),
         kept_out: KeptOut::default(),
@@ -264,6 +265,7 @@ impl Desk {
             standing: None,
             settle: self.settle(id),
             arrived_at: Instant::now(),
+            sender: None,
         };
         self.jobs.try_send(job).ok().unwrap();
     }
@@ -274,18 +276,15 @@ impl Desk {
             standing: None,
             settle: self.settle(id),
             arrived_at: Instant::now(),
+            sender: None,
         };
         self.jobs.try_send(job).ok().unwrap();
     }
 
     /// Everything handed on, once the writer has ended.
     fn handed_on(&mut self) -> Vec<Patch> {
-        let mut patches = Vec::new();
-        while let Ok((_, committed)) = self.committed.try_recv() {
-            assert!(!committed.is_empty());
-            patches.extend(committed);
-        }
-        patches
+        let told = std::iter::from_fn(|| self.committed.try_recv().ok());
+        told.flat_map(|(_, commit)| said(commit)).collect()
     }
 
     fn scrape(&self) -> String {
@@ -294,6 +293,14 @@ impl Desk {
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         text
+    }
+}
+
+/// What a commit says, once it is made.
+fn said(commit: Commit) -> Vec<Patch> {
+    match commit {
+        Commit::Begun => Vec::new(),
+        Commit::Made(patches) => patches,
     }
 }
 
@@ -398,14 +405,16 @@ async fn a_failing_store_is_tried_again_and_nothing_is_acknowledged_meanwhile() 
     let store = Arc::clone(&desk.store);
     let watch = async move {
         desk.trouble.wait_for(Option::is_some).await.unwrap();
-        let said = desk.trouble.borrow_and_update().clone();
-        assert_eq!(said.as_deref(), Some("database unavailable: the disk is full"));
+        let trouble = desk.trouble.borrow_and_update().clone();
+        assert_eq!(trouble.as_deref(), Some("database unavailable: the disk is full"));
         assert!(desk.store.events().iter().all(|event| *event == Event::Failed));
         // Later messages wait behind the batch that fails.
         desk.brings(6);
         desk.trouble.wait_for(Option::is_none).await.unwrap();
-        let (_, mut patches) = desk.committed.recv().await.unwrap();
-        patches.extend(desk.committed.recv().await.unwrap().1);
+        let mut patches = Vec::new();
+        while patches.len() < 3 {
+            patches.extend(said(desk.committed.recv().await.unwrap().1));
+        }
         assert_eq!(patches, [2, 4, 6].map(|id| report(id).patch));
         let text = desk.scrape();
         assert!(text.contains("geocast_commit_failures_total 3\n"), "{text}");
@@ -532,16 +541,17 @@ async fn who_is_kept_out_leaves_between_two_commits_and_nothing_of_it_is_stored_
     for (id, standing) in [2, 4, 6, 8].into_iter().zip(standings) {
         let says_nothing = matches!(standing, Some(Standing::Out(..)));
         let report = (!says_nothing).then(|| Box::new(report(id)));
-        let job = Job { report, standing, settle: settle(id), arrived_at: Instant::now() };
+        let job =
+            Job { report, standing, settle: settle(id), arrived_at: Instant::now(), sender: None };
         jobs.try_send(job).ok().unwrap();
     }
     drop(jobs);
     let script = async {
-        let mut said = Vec::new();
-        while let Some((_, patches)) = committed.recv().await {
-            said.extend(patches.into_iter().map(|patch| patch.leaves));
+        let mut leaves = Vec::new();
+        while let Some((_, commit)) = committed.recv().await {
+            leaves.extend(said(commit).into_iter().map(|patch| patch.leaves));
         }
-        assert_eq!(said, [false, true, false]);
+        assert_eq!(leaves, [false, true, false]);
     };
     together(writer, script).await.unwrap();
     let stored = Outcome::Filed(Filed::Packet);

@@ -17,8 +17,8 @@ use crate::{
     config::{Growth, Views},
     demo::random::Random,
     domain::{
-        Area, Bounds, Clock, Filter, Lifetimes, Network, NodeId, Patch, Place, Position, Stamp,
-        World,
+        Area, Bounds, Clock, Commit, Filter, Lifetimes, Network, NodeId, Patch, Place, Position,
+        Stamp, World,
     },
     http::TickEncoder,
 };
@@ -229,7 +229,7 @@ impl Stage {
     }
 
     async fn commit(&self, patches: Vec<Patch>) -> anyhow::Result<()> {
-        let commit = (Instant::now(), patches);
+        let commit = (Instant::now(), Commit::Made(patches));
         self.commits.send(commit).await.context("the broadcaster has stopped")
     }
 }

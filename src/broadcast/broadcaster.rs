@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -19,10 +19,13 @@ use super::{
     notes::Notes,
     pages::Pages,
 };
-use crate::domain::{Clock, Continuation, Filter, Groups, Missed, Node, Revision, World};
+use crate::domain::{Clock, Commit, Continuation, Filter, Groups, Missed, Node, Revision, World};
 
 /// How often time passes for nodes that say nothing, and clients that are gone are cleared away.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// How long a tick that is due waits for a commit that has begun, at most.
+const LONGEST_WAIT: Duration = Duration::from_millis(25);
 
 /// How the broadcaster works.
 #[derive(Clone, Debug)]
@@ -51,8 +54,11 @@ pub struct Broadcaster<E> {
     pub(super) metrics: Metrics,
     /// When the commits were made that the next tick tells of.
     pub(super) commits: Vec<Instant>,
-    pub(super) last_tick: Option<Instant>,
-    settings: Settings,
+    /// When the next tick may be.
+    pub(super) due: watch::Sender<Instant>,
+    /// Until when it waits for a commit that has begun.
+    pub(super) wait_until: Option<Instant>,
+    pub(super) settings: Settings,
     clock: Clock,
     commands: mpsc::Receiver<Command>,
 }
@@ -71,7 +77,9 @@ impl<E: Encoder> Broadcaster<E> {
         metrics: Metrics,
     ) -> (Self, LiveMap) {
         let (sender, commands) = mpsc::channel(COMMANDS);
+        let due = watch::Sender::new(Instant::now());
         let live = LiveMap {
+            due: due.subscribe(),
             commands: sender,
             next_viewer: Arc::new(AtomicU64::new(0)),
             epoch: settings.epoch.as_str().into(),
@@ -93,7 +101,8 @@ impl<E: Encoder> Broadcaster<E> {
             encoder,
             metrics,
             commits: Vec::new(),
-            last_tick: None,
+            due,
+            wait_until: None,
             settings,
             clock,
             commands,
@@ -109,7 +118,7 @@ impl<E: Encoder> Broadcaster<E> {
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = self.last_tick.map_or_else(Instant::now, |last| last + self.settings.tick);
+            let due = self.wait_until.unwrap_or(*self.due.borrow());
             select! {
                 commit = committed.recv() => match commit {
                     Some(commit) => self.apply(commit),
@@ -133,12 +142,19 @@ impl<E: Encoder> Broadcaster<E> {
         self.world.continuation(&self.settings.epoch)
     }
 
-    fn apply(&mut self, (committed_at, patches): Committed) {
+    fn apply(&mut self, (at, commit): Committed) {
+        let Commit::Made(patches) = commit else {
+            self.wait_until = Some(at.max(*self.due.borrow()) + LONGEST_WAIT);
+            return;
+        };
+        self.wait_until = None;
         let now = self.clock.now();
         for patch in &patches {
             self.world.apply(patch, now);
         }
-        self.commits.push(committed_at);
+        if !patches.is_empty() {
+            self.commits.push(at);
+        }
     }
 
     fn keep_house(&mut self) {
@@ -156,7 +172,7 @@ impl<E: Encoder> Broadcaster<E> {
         }
         self.pages.drop_unused(Instant::now());
         // After a quiet time, what a large tick needed is given back.
-        if self.last_tick.is_none_or(|last| last.elapsed() >= HOUSEKEEPING) {
+        if self.due.borrow().elapsed() >= HOUSEKEEPING {
             self.notes = Notes::default();
             self.audiences.shrink();
         }

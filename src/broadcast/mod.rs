@@ -18,12 +18,12 @@ use std::sync::{
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
 use crate::domain::{
-    Batch, CellCount, Filter, Gone, Message, MessageTypes, Missed, Node, Patch, Revision, Sight,
+    Batch, CellCount, Commit, Filter, Gone, Message, MessageTypes, Missed, Node, Revision, Sight,
 };
 
 pub use broadcaster::{Broadcaster, Settings};
@@ -36,8 +36,8 @@ use mailbox::Mailbox;
 /// connection, never a lost change.
 const COMMANDS: usize = 1024;
 
-/// What a commit says, in order, and when it was made.
-pub type Committed = (Instant, Vec<Patch>);
+/// What is told of a commit, and when it began or was made.
+pub type Committed = (Instant, Commit);
 
 /// The broadcaster has stopped, or is about to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -228,6 +228,7 @@ pub struct LiveMap {
     next_viewer: Arc<AtomicU64>,
     epoch: Arc<str>,
     tick_ms: u64,
+    due: watch::Receiver<Instant>,
 }
 
 impl LiveMap {
@@ -239,6 +240,11 @@ impl LiveMap {
     /// The least time between two ticks, in milliseconds.
     pub fn tick_ms(&self) -> u64 {
         self.tick_ms
+    }
+
+    /// When the next tick is due; past, if it comes with the next change.
+    pub fn due(&self) -> watch::Receiver<Instant> {
+        self.due.clone()
     }
 
     /// The revision of the last tick.

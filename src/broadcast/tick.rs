@@ -18,6 +18,7 @@ impl<E: Encoder> Broadcaster<E> {
     /// Seals what is pending and hands it to those who see it, then serves those who waited.
     pub(super) fn tick(&mut self) {
         let began = Instant::now();
+        self.wait_until = None;
         if let Some(batch) = self.world.seal() {
             let changes = batch.changes.len();
             let span = trace_span!(target: "geocast::otel", "tick", geocast.changes = changes);
@@ -36,7 +37,7 @@ impl<E: Encoder> Broadcaster<E> {
             self.notes = notes;
             self.metrics.ticks.inc();
             self.metrics.changes.inc_by(batch.changes.len() as u64);
-            self.last_tick = Some(began);
+            self.due.send_replace(began + self.settings.tick);
             self.metrics.tick_seconds.observe(began.elapsed().as_secs_f64());
         }
         for commit in self.commits.drain(..) {

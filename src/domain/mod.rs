@@ -33,7 +33,7 @@ pub use packet::{
     Filed, LinkObservation, LinkSource, OkToMqtt, PACKET_WINDOW, Packet, PacketKey, Reception,
     Report, Terms,
 };
-pub use patch::{Message, Patch, Waypoint};
+pub use patch::{Commit, Message, Patch, Waypoint};
 pub use role::Role;
 pub use telemetry::{Metric, Readings, Section, Telemetry};
 pub use tile::{CellCount, InvalidZoom, Overlap, Tile, Zoom};

@@ -4,6 +4,15 @@ use std::sync::Arc;
 
 use super::{Info, Links, Network, NodeId, Place, Position, Readings, Timestamp};
 
+/// What is told of a commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Commit {
+    /// It has begun, and the next tick should tell of it.
+    Begun,
+    /// It is made: what its new packets say, in order.
+    Made(Vec<Patch>),
+}
+
 /// What one packet says about one node. What it does not mention stays as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch {

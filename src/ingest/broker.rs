@@ -5,6 +5,7 @@
 //! retains nothing and keeps the sessions of absent subscribers in memory, within limits.
 
 use std::{
+    hash::BuildHasher as _,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -19,6 +20,7 @@ use mqtt5::{
     },
     packet::publish::PublishPacket,
 };
+use rustc_hash::FxBuildHasher;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -178,11 +180,14 @@ impl Doorway {
             return false;
         };
         let (settled, committed) = oneshot::channel();
-        permit.send(self.intake.job(&message.topic, &message.payload, move || {
+        let mut job = self.intake.job(&message.topic, &message.payload, move || {
             // Whoever waited may be gone, which is no matter of ours.
             let _ = settled.send(());
-        }));
-        if message.qos == QoS::AtMostOnce {
+        });
+        let is_awaited = message.qos != QoS::AtMostOnce;
+        job.sender = is_awaited.then(|| FxBuildHasher.hash_one(&message.client_id));
+        permit.send(job);
+        if !is_awaited {
             return true;
         }
         tokio::select! {

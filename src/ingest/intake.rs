@@ -246,6 +246,6 @@ impl Intake {
             drop(pending);
             acknowledge();
         });
-        Job { report, standing, settle, arrived_at }
+        Job { report, standing, settle, arrived_at, sender: None }
     }
 }

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::domain::{
-    Bounds, Continuation, Filed, LinkObservation, Message, Metric, Node, NodeId, Patch, Position,
+    Bounds, Commit, Continuation, Filed, LinkObservation, Message, Metric, Node, NodeId, Position,
     Report, Timestamp,
 };
 
@@ -94,8 +94,8 @@ pub enum StoreError {
     InvalidCursor,
 }
 
-/// What a commit says, in order, and when it was made.
-pub type Committed = (tokio::time::Instant, Vec<Patch>);
+/// What is told of a commit, and when it began or was made.
+pub type Committed = (tokio::time::Instant, Commit);
 
 /// Nodes and recent messages as the world starts with them, the oldest first.
 #[derive(Debug, Default)]
@@ -197,6 +197,11 @@ pub trait Store: Withhold {
     /// in the first copy of each packet, in the order of the batch; that of a node silent for as
     /// long as nodes are remembered starts anew, as it does in the world.
     async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError>;
+
+    /// Does what commits put off. Best called after one, when nobody waits for the next.
+    async fn tidy(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Sets a report aside that [`commit`](Self::commit) rejects, with the reason, and says
     /// whether nothing of its packet was there before. Idempotent: the same copy is kept once.

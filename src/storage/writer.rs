@@ -11,7 +11,7 @@ use tracing::{Instrument, info, trace_span, warn};
 
 use super::{Committed, Erasure, Metrics, Store, StoreError, pace::Pace};
 use crate::domain::{
-    Filed, NodeId, PacketKey, Patch, Report, Timestamp,
+    Commit, Filed, NodeId, PacketKey, Patch, Report, Timestamp,
     policy::{KeptOut, Left, Standing},
 };
 
@@ -50,14 +50,16 @@ pub struct Job {
     pub settle: Settle,
     /// When it came.
     pub arrived_at: Instant,
+    /// Whose message it is, a number for each connection, where the sender may wait for the
+    /// acknowledgement before it sends more; none where nobody does.
+    pub sender: Option<u64>,
 }
 
 /// The one task that writes.
 ///
-/// A job after quiet is committed at once, and those that come during a commit go into the next one
-/// together. While jobs keep coming the writer rests between commits, to let some gather: 10 ms at
-/// most, and 80 in a flood of them. So a commit follows within milliseconds, and the more arrives the
-/// cheaper each job becomes.
+/// A job after quiet is committed at once. While jobs keep coming the writer rests between commits, to
+/// let some gather until the next tick is due, or until a sender waits. So what is committed is shown
+/// at once, and the more arrives the cheaper each job becomes.
 pub struct Writer {
     /// Where it writes.
     pub store: Arc<dyn Store>,
@@ -66,10 +68,12 @@ pub struct Writer {
     pub jobs: mpsc::Receiver<Job>,
     /// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
     pub most_jobs: usize,
-    /// Where the patches of new packets go, in order, once they are committed. When this queue is
+    /// Who is told of commits: where the patches of new packets go, in order, once they are made. When this queue is
     /// full the writer waits, and with it everything before it. When nobody listens any more, what
     /// is committed is only kept on disk.
     pub committed: mpsc::Sender<Committed>,
+    /// When the next tick is due; past, if it comes with the next news.
+    pub due: watch::Receiver<Instant>,
     /// Why the last commit failed; none when the store is well. A message for the operator.
     pub trouble: watch::Sender<Option<String>>,
     /// When the oldest message that is not committed arrived; none when there is none.
@@ -90,9 +94,12 @@ impl Writer {
     /// the store failed to the end of the grace; what could not be written was not acknowledged.
     pub async fn run(mut self) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(self.most_jobs);
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(self.due.clone());
         while self.jobs.recv_many(&mut batch, self.most_jobs).await > 0 {
             pace.gather(&mut self.jobs, &mut batch, self.most_jobs).await;
+            if pace.is_for_tick() {
+                self.tell(Commit::Begun).await;
+            }
             let arrived = |job: &Job| job.report.as_ref().map(|report| report.reception.arrived);
             self.waiting_since.send_replace(batch.iter().find_map(arrived));
             while !batch.is_empty() {
@@ -102,6 +109,12 @@ impl Writer {
                 self.write(std::mem::replace(&mut batch, rest)).await?;
             }
             self.waiting_since.send_replace(None);
+            pace.committed();
+            if pace.has_time()
+                && let Err(error) = self.store.tidy().await
+            {
+                warn!(%error, "could not tidy the database, trying again later: {error}");
+            }
         }
         Ok(())
     }
@@ -129,14 +142,17 @@ impl Writer {
         self.measure(&jobs);
         // The world first: whoever has seen an acknowledgement finds on the map what it is for.
         let (settlements, patches) = self.part(&mut jobs, outcomes);
-        let news = (Instant::now(), left.into_iter().chain(patches).collect::<Vec<_>>());
-        if !news.1.is_empty() && self.committed.send(news).await.is_err() {
-            info!("nobody listens to what is committed any more");
-        }
+        self.tell(Commit::Made(left.into_iter().chain(patches).collect())).await;
         for (settle, outcome) in settlements {
             settle(outcome);
         }
         Ok(())
+    }
+
+    async fn tell(&self, news: Commit) {
+        if self.committed.send((Instant::now(), news)).await.is_err() {
+            info!("nobody listens to what is committed any more");
+        }
     }
 
     /// Keeps a node out, or lets it in again, on disk as well; what that says to the world.

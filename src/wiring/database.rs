@@ -6,6 +6,7 @@ use prometheus_client::registry::Registry;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
+    time::Instant,
 };
 
 use super::{
@@ -96,7 +97,7 @@ async fn at_the_door<T>(
 pub(crate) fn writer(
     store: &Arc<dyn Store>,
     (jobs, most_jobs): (mpsc::Receiver<Job>, usize),
-    committed: mpsc::Sender<storage::Committed>,
+    (committed, due): (mpsc::Sender<storage::Committed>, watch::Receiver<Instant>),
     kept_out: KeptOut,
     rooms: &Rooms,
     clock: &Clock,
@@ -124,6 +125,7 @@ pub(crate) fn writer(
         jobs,
         most_jobs,
         committed,
+        due,
         trouble,
         waiting_since,
         kept_out,

@@ -8,7 +8,7 @@ use geocast::{
     broadcast::{
         Broadcaster, Committed, Content, Encoding, Frame, LiveMap, Metrics, Settings, Viewer,
     },
-    domain::{Continuation, Filter, Lifetimes, Patch, World},
+    domain::{Commit, Continuation, Filter, Lifetimes, Patch, World},
     http::TickEncoder,
 };
 use tokio::{
@@ -84,7 +84,7 @@ impl House {
     pub(crate) fn tick(&mut self, patches: Vec<Patch>, seeing: usize) -> Vec<Frame> {
         let viewers = &self.viewers[..seeing];
         self.runtime.block_on(async {
-            self.commit.send((Instant::now(), patches)).await.unwrap();
+            self.commit.send((Instant::now(), Commit::Made(patches))).await.unwrap();
             let delivered = viewers.iter().map(async |viewer| {
                 let delivery = viewer.next().await.unwrap();
                 viewer.delivered().await.unwrap();

@@ -73,6 +73,7 @@ async fn written(store: &Arc<dyn Store>, reports: &[Report]) -> Vec<Outcome> {
             standing: None,
             settle: Box::new(move |outcome| outcome_in.try_send(outcome).unwrap()),
             arrived_at: Instant::now(),
+            sender: None,
         };
         jobs_in.try_send(job).ok().unwrap();
     }
@@ -82,6 +83,7 @@ async fn written(store: &Arc<dyn Store>, reports: &[Report]) -> Vec<Outcome> {
         jobs,
         most_jobs: 1000,
         committed: mpsc::channel(100).0,
+        due: watch::Sender::new(Instant::now()).subscribe(),
         trouble: watch::Sender::new(None),
         waiting_since: watch::Sender::new(None),
         kept_out: KeptOut::default(),

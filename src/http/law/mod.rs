@@ -33,7 +33,7 @@ use self::{
 use super::frames::TickEncoder;
 use crate::{
     broadcast::{Broadcaster, Committed, Encoding, LiveMap, Metrics, Settings},
-    domain::{Clock, Continuation, Lifetimes, Timestamp, World},
+    domain::{Clock, Commit, Continuation, Lifetimes, Timestamp, World},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -89,7 +89,7 @@ async fn tell(story: Vec<Step>, encoding: Encoding) {
             Step::Hear(heard) => {
                 let patch = heard.patch(clock.now());
                 oracle.hear(&patch, clock.now());
-                server.commit.send((Instant::now(), vec![patch])).await.unwrap();
+                server.commit.send((Instant::now(), Commit::Made(vec![patch]))).await.unwrap();
             }
             Step::Rest => rest(&mut clients, &mut oracle, clock.now()).await,
             Step::Wait(hours) => {

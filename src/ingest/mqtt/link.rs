@@ -1,12 +1,15 @@
 //! What there is of a connection to a broker beside the network: the session, and what is owed for
 //! what was taken in.
 
-use std::{collections::VecDeque, future::pending, pin::pin, time::Duration};
+use std::{
+    collections::VecDeque, future::pending, hash::BuildHasher as _, pin::pin, time::Duration,
+};
 
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, ManualAck, Outgoing, Publish, QoS,
     SubAck, SubscribeFilter, SubscribeReasonCode,
 };
+use rustc_hash::FxBuildHasher;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -43,6 +46,8 @@ pub(super) struct Place {
 pub(super) struct Link {
     client: AsyncClient,
     intake: Intake,
+    /// Tells this session from others.
+    sender: u64,
     /// As shown: the broker without user and password.
     name: String,
     topics: Topics,
@@ -74,9 +79,9 @@ async fn reached(deadline: Option<Instant>) {
 }
 
 impl Link {
-    /// A link of a client that hands what it hears to the queue, and shows how it does.
+    /// A link of a client, with its id, that hands what it hears to the queue, and shows how it does.
     pub(super) fn new(
-        client: AsyncClient,
+        (client, id): (AsyncClient, &str),
         intake: Intake,
         name: String,
         topics: Topics,
@@ -87,6 +92,7 @@ impl Link {
         Self {
             client,
             intake,
+            sender: FxBuildHasher.hash_one((&name, id)),
             name,
             topics,
             state,
@@ -265,11 +271,12 @@ impl Link {
             }
         };
         let topic = String::from_utf8_lossy(&publish.topic);
-        if !self.topics.wants(&topic) {
-            job.send(self.intake.turn_away(&topic, acknowledge));
-            return;
-        }
-        let mut message = self.intake.job(&topic, &publish.payload, acknowledge);
+        let mut message = if self.topics.wants(&topic) {
+            self.intake.job(&topic, &publish.payload, acknowledge)
+        } else {
+            self.intake.turn_away(&topic, acknowledge)
+        };
+        message.sender = (publish.qos != QoS::AtMostOnce).then_some(self.sender);
         if let Some(report) = &mut message.report {
             // What a broker retains comes with every subscription, however old it is.
             let forever = Timestamp::from_millis(i64::MIN);

@@ -64,7 +64,7 @@ impl MqttSource {
             .map_err(|error| SetupError::Options(error.to_string()))?;
         eventloop.network_options.set_connection_timeout(patience.as_secs().max(1));
         eventloop.network_options.set_tcp_nodelay(true);
-        let link = Link::new(client, intake, url.to_string(), topics, (jobs, state));
+        let link = Link::new((client, &client_id), intake, url.to_string(), topics, (jobs, state));
         Ok(Self { eventloop, link, backoff: Backoff::new(&client_id), stop })
     }
 

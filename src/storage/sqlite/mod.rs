@@ -4,6 +4,7 @@ mod access;
 mod analysis;
 mod backup;
 mod check;
+mod checkpoint;
 mod commit;
 mod continuation;
 mod file;
@@ -112,8 +113,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             // Kibibytes, when negative.
             .pragma("cache_size", "-32000")
-            // Pages of 4 KiB: a page that many commits change goes to its place once for all.
-            .pragma("wal_autocheckpoint", "8000")
+            .pragma("wal_autocheckpoint", checkpoint::TOO_MANY)
             .pragma("temp_store", "MEMORY");
         // Another file keeps what it has, and to be told again it would wait for who writes it.
         if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
@@ -207,6 +207,10 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn commit(&self, batch: &[&Report]) -> Result<Vec<Filed>, StoreError> {
         self.commit_batch(batch).await
+    }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        checkpoint::empty_log(&self.writer).await
     }
 
     async fn quarantine(&self, report: &Report, reason: &str) -> Result<bool, StoreError> {

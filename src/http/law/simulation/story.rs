@@ -22,7 +22,7 @@ use super::{
     server::Server,
 };
 use crate::{
-    domain::{Clock, Timestamp, World},
+    domain::{Clock, Commit, Timestamp, World},
     http::law::{
         HOUR, LIFETIMES, REST,
         oracle::Oracle,
@@ -95,7 +95,7 @@ impl Story {
         for patch in &patches {
             self.oracle.hear(patch, now);
         }
-        self.server.inner.commit.send((Instant::now(), patches)).await.unwrap();
+        self.server.inner.commit.send((Instant::now(), Commit::Made(patches))).await.unwrap();
     }
 
     pub(super) async fn order(&self, client: usize, order: Order) {
