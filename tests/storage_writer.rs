@@ -388,6 +388,18 @@ async fn what_comes_during_a_commit_goes_into_the_next_one_together() {
 }
 
 #[tokio::test]
+async fn the_world_is_told_of_a_commit_before_it_is_made() {
+    let (mut desk, writer) = desk(FakeStore::failing(0));
+    desk.brings(2);
+    let (jobs, _) = mpsc::channel(1);
+    drop(std::mem::replace(&mut desk.jobs, jobs));
+    writer.run().await.unwrap();
+    let told = std::iter::from_fn(|| desk.committed.try_recv().ok()).map(|(_, commit)| commit);
+    let made = Commit::Made(vec![report(2).patch]);
+    assert_eq!(told.collect::<Vec<_>>(), [Commit::Begun, made]);
+}
+
+#[tokio::test]
 async fn messages_that_were_all_refused_need_no_commit() {
     let (desk, writer) = desk(FakeStore::failing(1));
     desk.brings_refused(1);

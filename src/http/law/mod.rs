@@ -33,7 +33,9 @@ use self::{
 use super::frames::TickEncoder;
 use crate::{
     broadcast::{Broadcaster, Committed, Encoding, LiveMap, Metrics, Settings},
-    domain::{Clock, Commit, Continuation, Lifetimes, Timestamp, World},
+    domain::{
+        Clock, Commit, Continuation, Filter, Lifetimes, Network, NodeId, Patch, Timestamp, World,
+    },
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -164,4 +166,38 @@ proptest! {
     ) {
         tell_to_the_end(story, Encoding::Proto);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_waits_for_a_commit_that_has_begun_but_not_for_long() {
+    let clock = Clock::new(|| Timestamp::from_millis(1_000_000_000_000));
+    let Server { live, commit, task, metrics } =
+        Server::start(World::new(LIFETIMES), "waiting".to_owned(), &clock);
+    let tell = async |said: Commit| commit.send((Instant::now(), said)).await.unwrap();
+    let made = |node| {
+        Commit::Made(vec![Patch::heard(NodeId::Radio(node), Network::Meshtastic, clock.now())])
+    };
+    let viewer = live.join(Encoding::Json).await.unwrap();
+    viewer.subscribe(Filter::default(), None).await.unwrap();
+    let told = async || {
+        viewer.next().await.unwrap();
+        viewer.delivered().await.unwrap();
+        (Instant::now(), metrics.changes.get())
+    };
+    told().await;
+    tell(made(1)).await;
+    let (first, _) = told().await;
+    tell(made(2)).await;
+    sleep(Duration::from_millis(95)).await;
+    tell(Commit::Begun).await;
+    sleep(Duration::from_millis(20)).await;
+    tell(made(3)).await;
+    let (second, changes) = told().await;
+    assert_eq!((second - first, changes), (Duration::from_millis(115), 3));
+    tell(made(4)).await;
+    tell(Commit::Begun).await;
+    let (third, changes) = told().await;
+    assert_eq!((third - second, changes), (Duration::from_millis(125), 4));
+    drop(commit);
+    task.await.unwrap();
 }

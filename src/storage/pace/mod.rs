@@ -25,8 +25,8 @@ const SHORT: Duration = Duration::from_millis(10);
 /// came meanwhile, so that little has to wait for the end of a long one.
 const LONG: Duration = Duration::from_millis(10);
 
-/// Save in a flood of so many at once: then it counts that they share pages of the database.
-const FLOOD: usize = 1500;
+/// Save in a flood of so many in a millisecond: then it counts that they share pages of the database.
+const FLOOD_PER_MS: u128 = 20;
 
 /// What is kept between the end of a commit and the tick that it is for.
 const SPARE: Duration = Duration::from_millis(2);
@@ -98,7 +98,7 @@ impl Pace {
         self.part = if due <= now + self.lead_of_last() {
             self.served = Some(due);
             if self.halfway_to == Some(due) { Part::Last } else { Part::Whole }
-        } else if due <= now + self.lead(due, batch.len()) {
+        } else if due <= now + self.lead(due, batch.len(), now) {
             self.halfway_to = Some(due);
             Part::First
         } else {
@@ -118,12 +118,14 @@ impl Pace {
         if self.served == Some(due) {
             return latest;
         }
-        latest.min(due.checked_sub(self.lead(due, jobs)).unwrap_or(now))
+        latest.min(due.checked_sub(self.lead(due, jobs, now)).unwrap_or(now))
     }
 
-    /// How long before a tick the next commit of so many jobs should begin.
-    fn lead(&self, due: Instant, jobs: usize) -> Duration {
-        let is_in_two = self.first_takes.0 > LONG && jobs < FLOOD;
+    /// How long before a tick the next commit should begin, as so many jobs have come by now.
+    fn lead(&self, due: Instant, jobs: usize, now: Instant) -> Duration {
+        let gathered_for = self.last.map_or(Duration::ZERO, |(began, _)| now - began);
+        let is_flood = jobs as u128 >= gathered_for.as_millis() * FLOOD_PER_MS;
+        let is_in_two = self.first_takes.0 > LONG && !is_flood;
         let is_first = is_in_two && self.halfway_to != Some(due);
         self.lead_of_last() + if is_first { self.first_takes.0 } else { Duration::ZERO }
     }

@@ -17,6 +17,9 @@ const GAPS: u32 = 8;
 /// Messages that a broker sends before it waits, at least.
 const WINDOW: usize = 10;
 
+/// With so many, what was read of them comes in bursts.
+const MANY: usize = 100;
+
 /// Who is known to wait with fewer was silent for so long, and sent again so soon after an
 /// acknowledgement.
 const SILENT: Duration = Duration::from_millis(5);
@@ -113,6 +116,7 @@ impl Sender {
         let since = since.filter(|_| self.window == WINDOW);
         let sending = since.map_or(Duration::ZERO, |since| self.came_at - since);
         let gap = sending / u32::try_from(self.gathered).unwrap_or(u32::MAX);
-        Some((gap * GAPS).max(CLOSE_LOOK))
+        let least = if self.gathered < MANY { CLOSE_LOOK } else { LOOK };
+        Some((gap * GAPS).max(least))
     }
 }

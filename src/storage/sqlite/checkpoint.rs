@@ -26,3 +26,37 @@ pub(super) async fn empty_log(writer: &SqlitePool) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::storage::{
+        Store as _,
+        sqlite::{SqliteStore, commit::tests::report},
+    };
+
+    #[tokio::test]
+    async fn a_long_log_is_emptied_between_two_commits() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("geocast.db");
+        let store = SqliteStore::open(&path, Duration::MAX).await.unwrap();
+        let log = async || {
+            let row = sqlx::query("PRAGMA wal_checkpoint(NOOP)").fetch_one(&store.writer);
+            let row = row.await.unwrap();
+            (row.get::<i64, _>(1), row.get::<i64, _>(2))
+        };
+        let reports: Vec<_> = (0..60_000).map(report).collect();
+        let mut times = 0;
+        for reports in reports.chunks(100) {
+            store.commit(&reports.iter().collect::<Vec<_>>()).await.unwrap();
+            let (before, _) = log().await;
+            store.tidy().await.unwrap();
+            let (pages, in_place) = log().await;
+            assert!(pages < ENOUGH || pages == in_place, "{in_place} of {pages}");
+            times += usize::from(before >= ENOUGH);
+        }
+        assert!(times > 0, "the log never was long");
+    }
+}
