@@ -135,8 +135,8 @@ pub(super) async fn hold_to(
     let fingerprint = policy.fingerprint();
     let applied = patience.until(|| store.policy_applied()).await?;
     if applied != Some(fingerprint) {
-        patience.is_busy_with("what is stored is held to another policy");
         if applied.is_some() {
+            patience.is_busy_with("what is stored is held to another policy");
             info!("the policy is another one: what is stored is held to it");
         }
         let mut from = Some(Reapplied::default());
