@@ -180,7 +180,7 @@ async fn open(
     let (live, broadcaster) = world((loaded, left), &settings.map, &clock, &mut registry);
 
     let jobs = (jobs, most_jobs);
-    let told = (committed_in, live.due());
+    let told = (committed_in, broadcaster.due());
     let (writer, mut vitals) =
         writer(&store, jobs, told, kept_out.clone(), rooms, &clock, &mut registry);
     rooms.open("storage", async move { Ok(writer.run().await?) });

@@ -77,9 +77,7 @@ impl<E: Encoder> Broadcaster<E> {
         metrics: Metrics,
     ) -> (Self, LiveMap) {
         let (sender, commands) = mpsc::channel(COMMANDS);
-        let due = watch::Sender::new(Instant::now());
         let live = LiveMap {
-            due: due.subscribe(),
             commands: sender,
             next_viewer: Arc::new(AtomicU64::new(0)),
             epoch: settings.epoch.as_str().into(),
@@ -101,13 +99,18 @@ impl<E: Encoder> Broadcaster<E> {
             encoder,
             metrics,
             commits: Vec::new(),
-            due,
+            due: watch::Sender::new(Instant::now()),
             wait_until: None,
             settings,
             clock,
             commands,
         };
         (broadcaster, live)
+    }
+
+    /// When the next tick is due; past, if it comes with the next change.
+    pub fn due(&self) -> watch::Receiver<Instant> {
+        self.due.subscribe()
     }
 
     /// Runs until every sender of patches is gone, then sends the last batch and closes. What it

@@ -18,7 +18,7 @@ use std::sync::{
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 
@@ -228,7 +228,6 @@ pub struct LiveMap {
     next_viewer: Arc<AtomicU64>,
     epoch: Arc<str>,
     tick_ms: u64,
-    due: watch::Receiver<Instant>,
 }
 
 impl LiveMap {
@@ -240,11 +239,6 @@ impl LiveMap {
     /// The least time between two ticks, in milliseconds.
     pub fn tick_ms(&self) -> u64 {
         self.tick_ms
-    }
-
-    /// When the next tick is due; past, if it comes with the next change.
-    pub fn due(&self) -> watch::Receiver<Instant> {
-        self.due.clone()
     }
 
     /// The revision of the last tick.
