@@ -68,9 +68,9 @@ pub struct Writer {
     pub jobs: mpsc::Receiver<Job>,
     /// Most jobs that one commit takes in. What arrives meanwhile waits for the next one.
     pub most_jobs: usize,
-    /// Who is told of commits: where the patches of new packets go, in order, once they are made. When this queue is
-    /// full the writer waits, and with it everything before it. When nobody listens any more, what
-    /// is committed is only kept on disk.
+    /// Who is told of commits: that one begins, and the patches of new packets, in order, once it is
+    /// made. When this queue is full the writer waits, and with it everything before it. When nobody
+    /// listens any more, what is committed is only kept on disk.
     pub committed: mpsc::Sender<Committed>,
     /// When the next tick is due; past, if it comes with the next news.
     pub due: watch::Receiver<Instant>,

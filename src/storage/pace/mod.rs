@@ -89,7 +89,7 @@ impl Pace {
             let known = batch.len();
             take(jobs, batch, most);
             self.senders.note(&batch[known..], now, look);
-            if self.senders.wait() {
+            if self.senders.somebody_waits() {
                 break;
             }
         }

@@ -9,7 +9,7 @@ use super::Job;
 
 /// How often a rest is looked at, while somebody may wait for its end and while nobody does.
 const CLOSE_LOOK: Duration = Duration::from_millis(1);
-pub(super) const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Who was silent for so many times as long as it is between two of its messages waits.
 const GAPS: u32 = 8;
@@ -47,7 +47,7 @@ struct Sender {
     /// When the last of them came, and how long was looked in vain for another.
     came_at: Instant,
     silent: Duration,
-    /// With how many it may wait.
+    /// With how many it may wait, at least one.
     window: usize,
     /// How many were gathered when it fell silent before the last acknowledgement.
     silent_at: Option<usize>,
@@ -77,7 +77,7 @@ impl Senders {
     }
 
     /// Whether somebody waits.
-    pub(super) fn wait(&self) -> bool {
+    pub(super) fn somebody_waits(&self) -> bool {
         let is_silent = |sender: &Sender| {
             sender.patience(self.ended_at).is_some_and(|patience| sender.silent >= patience)
         };
@@ -110,7 +110,7 @@ impl Sender {
     /// How long it can be silent without waiting, as it sent since then; none if it sent too little to
     /// wait. Who is known to wait with as few is not waited for.
     fn patience(&self, since: Option<Instant>) -> Option<Duration> {
-        if self.gathered < self.window.max(1) {
+        if self.gathered < self.window {
             return None;
         }
         let since = since.filter(|_| self.window == WINDOW);
