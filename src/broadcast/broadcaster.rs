@@ -18,6 +18,7 @@ use super::{
     client::{Clients, Request},
     notes::Notes,
     pages::Pages,
+    rounds::Rounds,
 };
 use crate::domain::{Clock, Commit, Continuation, Filter, Groups, Missed, Node, Revision, World};
 
@@ -48,6 +49,8 @@ pub struct Broadcaster<E> {
     pub(super) audiences: Audiences,
     pub(super) notes: Notes,
     pub(super) pages: Pages,
+    /// Clients that carriers write to.
+    pub(super) rounds: Rounds,
     /// Clients with a request that waits for the tick.
     pub(super) waiting: BTreeSet<ViewerId>,
     pub(super) encoder: E,
@@ -77,11 +80,13 @@ impl<E: Encoder> Broadcaster<E> {
         metrics: Metrics,
     ) -> (Self, LiveMap) {
         let (sender, commands) = mpsc::channel(COMMANDS);
+        let (rounds, waiting) = Rounds::new();
         let live = LiveMap {
             commands: sender,
             next_viewer: Arc::new(AtomicU64::new(0)),
             epoch: settings.epoch.as_str().into(),
             tick_ms: u64::try_from(settings.tick.as_millis()).unwrap_or(u64::MAX),
+            rounds: waiting,
         };
         assert!(!world.has_pending(), "nobody would be told");
         let sealed = world.revision();
@@ -95,6 +100,7 @@ impl<E: Encoder> Broadcaster<E> {
             audiences: Audiences::default(),
             notes: Notes::default(),
             pages,
+            rounds,
             waiting: BTreeSet::new(),
             encoder,
             metrics,
@@ -183,8 +189,8 @@ impl<E: Encoder> Broadcaster<E> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Join { viewer, encoding, mailbox } => {
-                self.clients.insert(viewer, mailbox, encoding);
+            Command::Join { encoding, mailbox } => {
+                self.clients.insert(mailbox.viewer(), mailbox, encoding);
             }
             Command::Subscribe { viewer, filter, resume } => {
                 self.ask(viewer, Request::Subscribe { filter, resume });

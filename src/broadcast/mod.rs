@@ -8,6 +8,7 @@ mod mailbox;
 mod metrics;
 mod notes;
 mod pages;
+mod rounds;
 mod tick;
 
 use std::sync::{
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
+    task::yield_now,
     time::Instant,
 };
 
@@ -31,6 +33,7 @@ pub use metrics::Metrics;
 pub use pages::Excerpt;
 
 use mailbox::Mailbox;
+use rounds::Waiting;
 
 /// Requests waiting for the broadcaster. When full, whoever asks waits: a slow answer to one
 /// connection, never a lost change.
@@ -170,6 +173,23 @@ pub enum Content {
     Picture(Box<Picture>),
 }
 
+/// A client's socket, as those see it who write to it beside its own task.
+pub trait Outlet: Send + Sync {
+    /// Writes a tick, if nothing else is being written and the socket takes it.
+    fn write(&self, delivery: &Delivery) -> Written;
+}
+
+/// What became of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The socket has taken all of it.
+    All,
+    /// The rest waits where the client's task finds it.
+    Begun,
+    /// None of it is or will be.
+    Nothing,
+}
+
 /// What a new or changed subscription shows.
 #[derive(Clone, Debug)]
 pub struct Picture {
@@ -210,7 +230,7 @@ pub struct Subscriber {
 type ViewerId = u64;
 
 enum Command {
-    Join { viewer: ViewerId, encoding: Encoding, mailbox: Arc<Mailbox> },
+    Join { encoding: Encoding, mailbox: Arc<Mailbox> },
     Subscribe { viewer: ViewerId, filter: Filter, resume: Option<Cursor> },
     Unsubscribe { viewer: ViewerId },
     Snapshot { viewer: ViewerId },
@@ -228,6 +248,7 @@ pub struct LiveMap {
     next_viewer: Arc<AtomicU64>,
     epoch: Arc<str>,
     tick_ms: u64,
+    rounds: Waiting,
 }
 
 impl LiveMap {
@@ -277,11 +298,46 @@ impl LiveMap {
 
     /// A place for one client, whose frames are written in this way, without a subscription yet.
     pub async fn join(&self, encoding: Encoding) -> Result<Viewer, Stopped> {
+        self.enter(encoding, None).await
+    }
+
+    /// The same for one to whom carriers write ticks without waking its task, if they can: see
+    /// [`LiveMap::carry`]. What they cannot write is a delivery like any other; what they have begun
+    /// is one without frames, which is delivered when the outlet has written the rest.
+    pub async fn join_with(
+        &self,
+        encoding: Encoding,
+        outlet: Arc<dyn Outlet>,
+    ) -> Result<Viewer, Stopped> {
+        self.enter(encoding, Some(outlet)).await
+    }
+
+    async fn enter(
+        &self,
+        encoding: Encoding,
+        outlet: Option<Arc<dyn Outlet>>,
+    ) -> Result<Viewer, Stopped> {
         let viewer = self.next_viewer.fetch_add(1, Ordering::Relaxed);
-        let mailbox = Arc::new(Mailbox::default());
-        let place = Arc::clone(&mailbox);
-        self.send(Command::Join { viewer, encoding, mailbox: place }).await?;
-        Ok(Viewer { id: viewer, mailbox, map: self.clone() })
+        let mailbox = Arc::new(Mailbox::new(viewer, outlet));
+        let viewer = Viewer { mailbox: Arc::clone(&mailbox), commands: self.commands.clone() };
+        self.send(Command::Join { encoding, mailbox }).await?;
+        Ok(viewer)
+    }
+
+    /// Carries ticks to the outlets of clients until the last has been: the work of a task of its
+    /// own, and of as many as there are cores to use. Without one, no tick reaches an outlet.
+    pub async fn carry(&self) {
+        loop {
+            let Some(round) = self.rounds.lock().await.recv().await else { return };
+            for mailbox in round {
+                if mailbox.carry() {
+                    let ready = Command::Ready { viewer: mailbox.viewer() };
+                    // A world that has stopped owes nothing.
+                    let _ = self.send(ready).await;
+                }
+            }
+            yield_now().await;
+        }
     }
 
     async fn send(&self, command: Command) -> Result<(), Stopped> {
@@ -291,32 +347,31 @@ impl LiveMap {
 
 /// One client's place. Dropping it ends the subscription.
 pub struct Viewer {
-    id: ViewerId,
     mailbox: Arc<Mailbox>,
-    map: LiveMap,
+    commands: mpsc::Sender<Command>,
 }
 
 impl Viewer {
     /// Names this client among those of this run.
     pub fn id(&self) -> u64 {
-        self.id
+        self.mailbox.viewer()
     }
 
     /// Asks for what matches `filter`, from `resume` on if that can be. Answered by a
     /// [`Content::Picture`]; of several requests made while one delivery is under way, only the
     /// last is answered.
     pub async fn subscribe(&self, filter: Filter, resume: Option<Cursor>) -> Result<(), Stopped> {
-        self.map.send(Command::Subscribe { viewer: self.id, filter, resume }).await
+        Ok(self.commands.send(Command::Subscribe { viewer: self.id(), filter, resume }).await?)
     }
 
     /// Asks for nothing more.
     pub async fn unsubscribe(&self) -> Result<(), Stopped> {
-        self.map.send(Command::Unsubscribe { viewer: self.id }).await
+        Ok(self.commands.send(Command::Unsubscribe { viewer: self.id() }).await?)
     }
 
     /// Asks for the whole picture again.
     pub async fn request_snapshot(&self) -> Result<(), Stopped> {
-        self.map.send(Command::Snapshot { viewer: self.id }).await
+        Ok(self.commands.send(Command::Snapshot { viewer: self.id() }).await?)
     }
 
     /// The next delivery; none when the server stops. There is never more than one at a time:
@@ -329,8 +384,14 @@ impl Viewer {
     pub async fn delivered(&self) -> Result<(), Stopped> {
         if self.mailbox.emptied() {
             // Rare, and greater than all else that a client's task has to remember.
-            Box::pin(self.map.send(Command::Ready { viewer: self.id })).await?;
+            Box::pin(self.commands.send(Command::Ready { viewer: self.id() })).await?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.mailbox.drop_outlet();
     }
 }

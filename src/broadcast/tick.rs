@@ -83,11 +83,14 @@ impl<E: Encoder> Broadcaster<E> {
                     let frames = shared.entry(view);
                     Arc::clone(frames.or_insert_with(|| self.encoder.encode(batch, &view)))
                 });
-                client.mailbox.put(Delivery {
+                let is_posted = client.mailbox.post(Delivery {
                     revision: batch.revision,
                     sealed_at: self.sealed_at,
                     content: Content::Tick(Arc::clone(frames)),
                 });
+                if is_posted {
+                    self.rounds.add(&client.mailbox);
+                }
                 told += 1;
             }
             let passages = |kind| seen.sights.iter().filter(|sight| sight.kind == kind).count();
@@ -95,6 +98,7 @@ impl<E: Encoder> Broadcaster<E> {
             self.metrics.leaves.inc_by(told * passages(SightKind::Leave) as u64);
             self.metrics.deliveries.inc_by(told);
         }
+        self.rounds.send();
     }
 }
 

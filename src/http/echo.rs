@@ -22,6 +22,7 @@ use super::{
     gate::Gate,
     handshake::handshake,
     lane::FrameKind,
+    line::Line,
     protocol::CloseReason,
     request_id::RequestIds,
     socket::GOODBYE,
@@ -63,21 +64,22 @@ async fn upgrade(
 }
 
 async fn echo(io: TokioIo<Upgraded>) {
-    let mut wire = Wire::new(io, FrameKind::Text, MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES);
+    let wire = Wire::new(io, FrameKind::Text, MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES);
+    let line = Line::new(wire);
     loop {
-        match wire.event(None).await {
-            Event::Heard(Message::Text(text)) => wire.answer_as(FrameKind::Text, text.into()),
-            Event::Heard(Message::Binary(bytes)) => wire.answer_as(FrameKind::Binary, bytes),
+        match line.event(None).await {
+            Event::Heard(Message::Text(text)) => line.answer_as(FrameKind::Text, text.into()),
+            Event::Heard(Message::Binary(bytes)) => line.answer_as(FrameKind::Binary, bytes),
             Event::Heard(Message::Close(_)) => {
-                drop(timeout(GOODBYE, wire.see_off()).await);
+                drop(timeout(GOODBYE, line.see_off()).await);
                 return;
             }
             Event::Heard(_) | Event::Flushed | Event::Delivered => {}
             Event::Unreadable(fault) => {
                 let reason = CloseReason::from(fault);
                 let frame = CloseFrame { code: reason.code().into(), reason: reason.text().into() };
-                if wire.say_goodbye(frame).await.is_ok() {
-                    drop(timeout(GOODBYE, wire.swallow()).await);
+                if line.say_goodbye(frame).await.is_ok() {
+                    drop(timeout(GOODBYE, line.swallow()).await);
                 }
                 return;
             }

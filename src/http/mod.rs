@@ -36,6 +36,7 @@ mod lane;
 mod law;
 mod lent;
 mod limits;
+mod line;
 mod listed;
 mod metrics;
 mod nodes;
@@ -67,7 +68,10 @@ mod waiting;
 mod wire;
 mod xml;
 
-use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    future::Future, num::NonZero, ops::Deref, sync::Arc, thread::available_parallelism,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -80,6 +84,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::{
     sync::mpsc,
+    task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -260,6 +265,11 @@ pub async fn serve(
         is_for_others: state.limits.origins.are_others(),
         router: router(state),
     };
+    let mut carriers = JoinSet::new();
+    for _core in 0..available_parallelism().map_or(1, NonZero::get) {
+        let live = live.clone();
+        carriers.spawn(async move { live.carry().await });
+    }
     let everybody = async {
         server.run(listener, stop).await;
         sockets.close();
@@ -270,7 +280,7 @@ pub async fn serve(
         sleep(STOP_PATIENCE).await;
     };
     select! {
-        () = everybody => return,
+        () = everybody => {}
         () = looks.watch() => {}
         () = watched.access.watch() => {}
         () = watch_files(tls.as_deref()) => {}
@@ -279,6 +289,7 @@ pub async fn serve(
     abandon.cancel();
     sockets.close();
     sockets.wait().await;
+    carriers.shutdown().await;
 }
 
 /// Reads certificates again when they change, for ever.

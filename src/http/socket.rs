@@ -23,9 +23,10 @@ use super::{
     gate::Client,
     handshake::handshake,
     lane::FrameKind,
+    line::{Line, Metered},
     opening::{check_origin, hello, millis},
     protocol::{CloseReason, ErrorCode, ServerMessage},
-    roster::{Meter, Transport},
+    roster::Transport,
     session::{Action, Session},
     wire::{Event, Fault, Rest, Wire},
 };
@@ -89,7 +90,6 @@ impl From<Stopped> for End {
 }
 
 struct Connection<'a> {
-    wire: Wire<TokioIo<Upgraded>>,
     state: &'a AppState,
     client: Client,
     /// Who it is, and so what it may be shown.
@@ -102,7 +102,7 @@ struct Connection<'a> {
     /// Goes off when a heartbeat is due, or it may be time to give the client up.
     alarm: Pin<Box<Sleep>>,
     /// Dropped last: who is no longer counted has made room for others.
-    meter: Arc<Meter>,
+    line: Arc<Metered<TokioIo<Upgraded>>>,
 }
 
 impl<'a> Connection<'a> {
@@ -122,15 +122,15 @@ impl<'a> Connection<'a> {
         let since = state.clock.now();
         let meter = state.roster.enter(Transport::Ws, encoding, client.ip, since);
         let next_heartbeat = now + state.pulse.heartbeat;
+        let wire = Wire::new(io, kind, limits.message_bytes, limits.write_budget_bytes);
         Self {
-            wire: Wire::new(io, kind, limits.message_bytes, limits.write_budget_bytes),
             state,
             encoding,
             session: Session::new(encoding),
             allowance: Allowance::new(client.share.clone(), now),
             client,
             caller: Box::new(caller),
-            meter: Arc::new(meter),
+            line: Arc::new(Metered { line: Line::new(wire), meter }),
             next_heartbeat,
             last_heard: now,
             alarm: Box::pin(sleep_until(state.beat.at(next_heartbeat))),
@@ -159,12 +159,12 @@ impl<'a> Connection<'a> {
         loop {
             let delivery = self.listen(viewer).await?;
             let sealed_at = delivery.sealed_at;
-            let meter = Arc::clone(&self.meter);
+            let line = Arc::clone(&self.line);
             let frames = Frames::new(self.encoding, self.state.live.epoch(), delivery);
-            let frames = frames.inspect(move |frame| meter.sends(frame));
+            let frames = frames.inspect(move |frame| line.meter.sends(frame));
             let frames = frames.map(|frame| [frame.lead, frame.rest]);
             self.deliver(viewer, &mut Box::new(frames)).await?;
-            self.meter.delivered(sealed_at);
+            self.line.meter.delivered(sealed_at);
             viewer.delivered().await?;
         }
     }
@@ -172,8 +172,9 @@ impl<'a> Connection<'a> {
     /// Takes a place on the map, and says hello.
     async fn open(&mut self, filter: Option<Box<Filter>>) -> Result<Viewer, End> {
         let state = self.state;
-        let viewer = state.live.join(self.encoding).await?;
-        self.meter.joins(&viewer);
+        let line = Arc::clone(&self.line);
+        let viewer = state.live.join_with(self.encoding, line).await?;
+        self.line.meter.joins(&viewer);
         self.say("hello", &hello(state).await?);
         if let Some(filter) = filter {
             let action = self.session.on_query(*filter);
@@ -218,7 +219,7 @@ impl<'a> Connection<'a> {
     async fn event(&mut self, mut frames: Option<&mut Rest<'_>>) -> Result<Event, End> {
         loop {
             select! {
-                event = self.wire.event(frames.as_deref_mut()) => return Ok(event),
+                event = self.line.line.event(frames.as_deref_mut()) => return Ok(event),
                 () = self.alarm.as_mut() => self.take_pulse()?,
             }
         }
@@ -232,7 +233,7 @@ impl<'a> Connection<'a> {
         }
         if self.next_heartbeat <= now {
             self.next_heartbeat = now + self.state.pulse.heartbeat;
-            self.wire.ping().map_err(|_broken| End::Gone)?;
+            self.line.line.ping().map_err(|_broken| End::Gone)?;
         }
         let next = self.state.beat.at(deadline.min(self.next_heartbeat));
         self.alarm.as_mut().reset(next);
@@ -276,7 +277,7 @@ impl<'a> Connection<'a> {
                 return Ok(None);
             }
         };
-        self.meter.hears(action.asked_by());
+        self.line.meter.hears(action.asked_by());
         if matches!(action, Action::Subscribe(..) | Action::Snapshot)
             && let Err(excess) = self.allowance.subscription(&self.state.limits, now)
         {
@@ -325,8 +326,8 @@ impl<'a> Connection<'a> {
 
     fn say(&mut self, kind: &'static str, message: &ServerMessage<'_>) {
         let frame = Frame::new(kind, frames::encode(self.encoding, message));
-        self.meter.sends(&frame);
-        self.wire.answer(frame.rest);
+        self.line.meter.sends(&frame);
+        self.line.line.answer(frame.rest);
     }
 
     async fn end(&mut self, end: End) {
@@ -345,20 +346,20 @@ impl<'a> Connection<'a> {
         let is_stopping = reason == CloseReason::GoingAway;
         let linger = if is_stopping { GOODBYE } else { self.state.pulse.timeout };
         let is_said = select! {
-            said = self.wire.say_goodbye(frame) => said.is_ok(),
+            said = self.line.line.say_goodbye(frame) => said.is_ok(),
             () = sleep(linger) => false,
             () = self.state.live.closed(), if !is_stopping => false,
         };
         match fault {
             _ if !is_said => {}
             None => self.see_off().await,
-            Some(_) => drop(timeout(GOODBYE, self.wire.swallow()).await),
+            Some(_) => drop(timeout(GOODBYE, self.line.line.swallow()).await),
         }
     }
 
     /// Waits a moment for the client's goodbye. One that does not wait for ours loses nothing.
     async fn see_off(&mut self) {
-        drop(timeout(GOODBYE, self.wire.see_off()).await);
+        drop(timeout(GOODBYE, self.line.line.see_off()).await);
     }
 }
 

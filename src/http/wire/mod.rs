@@ -2,13 +2,14 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     io,
+    mem::MaybeUninit,
+    pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
 
 use axum::body::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, sink};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tungstenite::{
     Error, Message,
     error::ProtocolError,
@@ -16,9 +17,11 @@ use tungstenite::{
 };
 
 use super::{
+    frames::Frame,
     lane::{FrameKind, Lane, Payload},
     polled::{Polled, when_ready},
 };
+use crate::broadcast::Written;
 
 /// What the library asks the lane for at once. It keeps a buffer of this size for each client, and
 /// clients say little.
@@ -35,6 +38,9 @@ const MAX_ANSWERS: usize = 16;
 /// Frames are written in batches of this size, or one by one where they are greater: no more than
 /// one batch waits for a client that takes nothing.
 const BATCH_BYTES: usize = 64 << 10;
+
+/// How much is read at once of what nobody wants to understand.
+const SWALLOWED_BYTES: usize = 4 << 10;
 
 /// What the rest of a delivery is taken from.
 pub(super) type Rest<'a> = dyn Iterator<Item = Payload> + Send + 'a;
@@ -122,15 +128,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         self.answers.push_back((kind, [Bytes::new(), frame]));
     }
 
-    /// What happens next, while `frames` are written if there are some. Nothing is lost when it
-    /// is dropped before.
-    pub(super) async fn event(&mut self, mut frames: Option<&mut Rest<'_>>) -> Event {
-        poll_fn(|cx| self.poll_event(cx, frames.as_deref_mut())).await
+    /// Writes these, if nothing else is under way and they are few. Nobody is woken when the socket
+    /// takes more: who waits for the next event has to ask for it anew, unless all is written.
+    pub(super) fn write_at_once(&mut self, frames: &[Frame]) -> Written {
+        let bytes: usize = frames.iter().map(Frame::payload_bytes).sum();
+        // The library may have begun to answer a ping, which comes first.
+        let is_busy = self.is_writing || self.pings > 0 || !self.answers.is_empty();
+        if is_busy || bytes > BATCH_BYTES || !self.protocol.can_write() {
+            return Written::Nothing;
+        }
+        for frame in frames {
+            self.lane.push(self.kind, [frame.lead.clone(), frame.rest.clone()]);
+        }
+        let cx = &mut Context::from_waker(Waker::noop());
+        let flushed = Pin::new(&mut self.lane).poll_flush(cx);
+        self.is_writing = !matches!(flushed, Poll::Ready(Ok(())));
+        if self.is_writing { Written::Begun } else { Written::All }
     }
 
-    /// By turns, so that neither a client that talks all the time nor one that takes all the time
-    /// keeps the other side waiting.
-    fn poll_event(&mut self, cx: &mut Context<'_>, frames: Option<&mut Rest<'_>>) -> Poll<Event> {
+    /// What happens next, while `frames` are written if there are some. By turns, so that neither a
+    /// client that talks all the time nor one that takes all the time keeps the other side waiting.
+    pub(super) fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: Option<&mut Rest<'_>>,
+    ) -> Poll<Event> {
         self.reads_first = !self.reads_first;
         if self.reads_first
             && let Poll::Ready(event) = self.poll_read(cx)
@@ -247,152 +269,47 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         self.poll_write_message(&mut cx, Message::Ping(Bytes::new()))
     }
 
-    /// Says goodbye behind what the client has got the beginning of, and forgets the rest. Ends
+    /// Says goodbye behind what the client has got the beginning of, and forgets the rest. Ready
     /// when the socket has taken it.
-    pub(super) async fn say_goodbye(&mut self, frame: CloseFrame) -> Result<(), Error> {
-        self.answers = VecDeque::new();
-        self.lane.drop_unbegun();
-        let mut goodbye = Some(Message::Close(Some(frame)));
-        poll_fn(|cx| {
-            if let Some(goodbye) = goodbye.take() {
-                self.poll_write_message(cx, goodbye)?;
-            }
-            self.poll_flush(cx)
-        })
-        .await
+    pub(super) fn poll_goodbye(
+        &mut self,
+        cx: &mut Context<'_>,
+        goodbye: &mut Option<CloseFrame>,
+    ) -> Poll<Result<(), Error>> {
+        if let Some(goodbye) = goodbye.take() {
+            self.answers = VecDeque::new();
+            self.lane.drop_unbegun();
+            self.poll_write_message(cx, Message::Close(Some(goodbye)))?;
+        }
+        self.poll_flush(cx)
     }
 
     /// Reads to the end, which is when both sides have said goodbye.
-    pub(super) async fn see_off(&mut self) {
-        while let Some(Ok(_)) = poll_fn(|cx| self.poll_next(cx)).await {
+    pub(super) fn poll_see_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(Ok(_)) = ready!(self.poll_next(cx)) {
             self.lane.heard();
         }
+        Poll::Ready(())
     }
 
-    /// Writes no more, and reads to the end without understanding. A connection that is closed
-    /// with bytes unread is reset, and the client may lose the goodbye.
-    pub(super) async fn swallow(&mut self) {
-        let io = self.lane.io();
+    /// Writes no more.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A connection that breaks has an end as well.
-        drop(io.shutdown().await);
-        drop(copy(io, &mut sink()).await);
+        Pin::new(self.lane.io()).poll_shutdown(cx).map(drop)
+    }
+
+    /// Reads to the end without understanding.
+    pub(super) fn poll_swallow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [MaybeUninit::uninit(); SWALLOWED_BYTES];
+        loop {
+            let mut read = ReadBuf::uninit(&mut bytes);
+            let end = ready!(Pin::new(self.lane.io()).poll_read(cx, &mut read));
+            if end.is_err() || read.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::{SinkExt, StreamExt};
-    use proptest::prelude::*;
-    use tokio::{io::duplex, runtime};
-    use tokio_tungstenite::WebSocketStream;
-
-    use super::*;
-
-    /// What a client does next.
-    #[derive(Clone, Debug)]
-    enum Step {
-        /// Sends a ping with so much in it.
-        Ping(usize),
-        /// Says something that is answered.
-        Say,
-        /// Asks for a frame.
-        Ask(Bytes),
-        /// Reads one message.
-        Take,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let length = prop_oneof![0_usize..300, 65_400..65_700_usize];
-        let frame = (length, b'a'..=b'z').prop_map(|(length, byte)| vec![byte; length].into());
-        let step = prop_oneof![
-            (0_usize..=125).prop_map(Step::Ping),
-            Just(Step::Say),
-            frame.prop_map(Step::Ask),
-            Just(Step::Take)
-        ];
-        prop::collection::vec(step, 0..60)
-    }
-
-    /// The server's side, to the client's goodbye: answers, and writes `frames` as they are asked
-    /// for.
-    async fn serve(mut wire: Wire<impl AsyncRead + AsyncWrite + Unpin>, frames: &[Bytes]) {
-        let mut frames = frames.iter();
-        let mut asked = VecDeque::new();
-        let mut is_delivering = false;
-        loop {
-            let mut rest = std::iter::from_fn(|| asked.pop_front());
-            let rest: Option<&mut Rest<'_>> = if is_delivering { Some(&mut rest) } else { None };
-            match wire.event(rest).await {
-                Event::Heard(Message::Text(text)) if text.as_str() == "say" => {
-                    wire.answer(Bytes::from_static(ANSWER));
-                }
-                Event::Heard(Message::Text(_)) => {
-                    let frame = frames.next().cloned();
-                    asked.extend(frame.map(|mut frame| [frame.split_to(frame.len() / 3), frame]));
-                    is_delivering = true;
-                }
-                Event::Heard(message) if message.is_close() => return wire.see_off().await,
-                Event::Heard(_) | Event::Flushed => {}
-                Event::Delivered => is_delivering = false,
-                event @ (Event::Unreadable(_) | Event::Gone) => panic!("{event:?}"),
-            }
-        }
-    }
-
-    const ANSWER: &[u8] = b"the answer";
-
-    /// The client's side: the frames that it was told.
-    async fn talk(io: impl AsyncRead + AsyncWrite + Unpin, steps: Vec<Step>) -> Vec<Bytes> {
-        let mut socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
-        let mut told = Vec::new();
-        let mut owed = 0;
-        let mut steps = steps.into_iter();
-        while owed > 0 || steps.len() > 0 {
-            // A client that asks and asks and never listens would wait for itself.
-            let step = if owed < MAX_ANSWERS / 2 { steps.next() } else { None };
-            let message = match step {
-                Some(Step::Ping(length)) => Message::Ping(vec![b'?'; length].into()),
-                Some(Step::Say) => Message::text("say"),
-                Some(Step::Ask(_)) => Message::text("ask"),
-                Some(Step::Take) | None if owed == 0 => continue,
-                Some(Step::Take) | None => {
-                    owed -= 1;
-                    match socket.next().await.unwrap().unwrap() {
-                        Message::Text(text) if text.as_bytes() == ANSWER => {}
-                        Message::Text(text) => told.push(Bytes::from(text)),
-                        message => assert!(message.is_pong(), "{message:?}"),
-                    }
-                    continue;
-                }
-            };
-            owed += 1;
-            socket.send(message).await.unwrap();
-        }
-        socket.close(None).await.unwrap();
-        assert!(socket.next().await.unwrap().unwrap().is_close());
-        told
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(100))]
-
-        #[test]
-        fn frames_arrive_whole_and_in_order_whatever_is_said_between(
-            steps in steps(),
-            pipe_bytes in prop_oneof![32_usize..300, 300..100_000_usize],
-            budget_bytes in 1_usize..200_000,
-        ) {
-            let frames: Vec<Bytes> = steps
-                .iter()
-                .filter_map(|step| if let Step::Ask(frame) = step { Some(frame.clone()) } else { None })
-                .collect();
-            let runtime = runtime::Builder::new_current_thread().build().unwrap();
-            let told = runtime.block_on(async {
-                let (near, far) = duplex(pipe_bytes);
-                let wire = Wire::new(near, FrameKind::Text, 1024, budget_bytes);
-                tokio::join!(serve(wire, &frames), talk(far, steps)).1
-            });
-            prop_assert!(frames == told, "{} of {}", told.len(), frames.len());
-        }
-    }
-}
+mod tests;
