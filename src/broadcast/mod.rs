@@ -20,7 +20,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::yield_now,
+    task::{coop::unconstrained, yield_now},
     time::Instant,
 };
 
@@ -33,7 +33,7 @@ pub use metrics::Metrics;
 pub use pages::Excerpt;
 
 use mailbox::Mailbox;
-use rounds::Waiting;
+use rounds::{Carrier, Queue};
 
 /// Requests waiting for the broadcaster. When full, whoever asks waits: a slow answer to one
 /// connection, never a lost change.
@@ -177,6 +177,9 @@ pub enum Content {
 pub trait Outlet: Send + Sync {
     /// Writes a tick, if nothing else is being written and the socket takes it.
     fn write(&self, delivery: &Delivery) -> Written;
+
+    /// All that was sealed then has been written, and the client's task has nothing to do with it.
+    fn delivered(&self, sealed_at: Instant);
 }
 
 /// What became of a tick.
@@ -248,7 +251,7 @@ pub struct LiveMap {
     next_viewer: Arc<AtomicU64>,
     epoch: Arc<str>,
     tick_ms: u64,
-    rounds: Waiting,
+    rounds: Arc<Queue>,
 }
 
 impl LiveMap {
@@ -302,8 +305,8 @@ impl LiveMap {
     }
 
     /// The same for one to whom carriers write ticks without waking its task, if they can: see
-    /// [`LiveMap::carry`]. What they cannot write is a delivery like any other; what they have begun
-    /// is one without frames, which is delivered when the outlet has written the rest.
+    /// [`LiveMap::carry`]. What they cannot write is a delivery like any other. Where only the end is
+    /// left, in the outlet or to be said, it is one without frames.
     pub async fn join_with(
         &self,
         encoding: Encoding,
@@ -325,19 +328,17 @@ impl LiveMap {
     }
 
     /// Carries ticks to the outlets of clients until the last has been: the work of a task of its
-    /// own, and of as many as there are cores to use. Without one, no tick reaches an outlet.
+    /// own, and of as many as there are cores to use. Without one, clients' own tasks do it.
     pub async fn carry(&self) {
-        loop {
-            let Some(round) = self.rounds.lock().await.recv().await else { return };
-            for mailbox in round {
-                if mailbox.carry() {
-                    let ready = Command::Ready { viewer: mailbox.viewer() };
-                    // A world that has stopped owes nothing.
-                    let _ = self.send(ready).await;
-                }
+        let carrier = Carrier::new(&self.rounds);
+        // It gives others their turn, and a socket that takes more must not seem to be full.
+        unconstrained(async {
+            while let Some(round) = carrier.next().await {
+                round.carry();
+                yield_now().await;
             }
-            yield_now().await;
-        }
+        })
+        .await;
     }
 
     async fn send(&self, command: Command) -> Result<(), Stopped> {

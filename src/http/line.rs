@@ -6,7 +6,10 @@ use std::{
 };
 
 use axum::body::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 use tungstenite::{Error, protocol::CloseFrame};
 
 use super::{
@@ -51,8 +54,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
     pub(super) fn write_at_once(&self, frames: &[Frame]) -> Written {
         match self.0.try_lock() {
             Ok(mut wire) => wire.write_at_once(frames),
-            Err(TryLockError::Poisoned(wire)) => wire.into_inner().write_at_once(frames),
-            Err(TryLockError::WouldBlock) => Written::Nothing,
+            Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => Written::Nothing,
         }
     }
 
@@ -76,12 +78,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wire<IO>> {
-        // Nothing that is done under this lock panics.
+        // Whoever fails in the middle of a write has the client hung up on, which is said here.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A line on which what is sent is counted.
+/// A line on which what is sent is counted. The meter is dropped last: who is no longer counted has
+/// made room for others.
 pub(super) struct Metered<IO> {
     pub(super) line: Line<IO>,
     pub(super) meter: Meter,
@@ -94,9 +97,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Outlet for Metered<IO> {
         if written != Written::Nothing {
             frames.iter().for_each(|frame| self.meter.sends(frame));
         }
-        if written == Written::All {
-            self.meter.delivered(delivery.sealed_at);
-        }
         written
+    }
+
+    fn delivered(&self, sealed_at: Instant) {
+        self.meter.delivered(sealed_at);
     }
 }

@@ -9,6 +9,7 @@ mod asyncapi;
 mod base;
 mod beat;
 mod bucket;
+mod carriers;
 mod client;
 mod cot;
 mod count;
@@ -68,10 +69,7 @@ mod waiting;
 mod wire;
 mod xml;
 
-use std::{
-    future::Future, num::NonZero, ops::Deref, sync::Arc, thread::available_parallelism,
-    time::Duration,
-};
+use std::{future::Future, ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -84,7 +82,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::{
     sync::mpsc,
-    task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -100,6 +97,7 @@ use crate::{
 use accept::Server;
 use access::{Access, Routes, Rule};
 use beat::Beat;
+use carriers::Carriers;
 use gate::Gate;
 use request_id::RequestIds;
 use roster::Roster;
@@ -265,11 +263,7 @@ pub async fn serve(
         is_for_others: state.limits.origins.are_others(),
         router: router(state),
     };
-    let mut carriers = JoinSet::new();
-    for _core in 0..available_parallelism().map_or(1, NonZero::get) {
-        let live = live.clone();
-        carriers.spawn(async move { live.carry().await });
-    }
+    let mut carriers = Carriers::of(&live);
     let everybody = async {
         server.run(listener, stop).await;
         sockets.close();
@@ -281,6 +275,7 @@ pub async fn serve(
     };
     select! {
         () = everybody => {}
+        () = carriers.watch() => {}
         () = looks.watch() => {}
         () = watched.access.watch() => {}
         () = watch_files(tls.as_deref()) => {}
@@ -289,7 +284,7 @@ pub async fn serve(
     abandon.cancel();
     sockets.close();
     sockets.wait().await;
-    carriers.shutdown().await;
+    carriers.stop().await;
 }
 
 /// Reads certificates again when they change, for ever.

@@ -101,8 +101,8 @@ struct Connection<'a> {
     last_heard: Instant,
     /// Goes off when a heartbeat is due, or it may be time to give the client up.
     alarm: Pin<Box<Sleep>>,
-    /// Dropped last: who is no longer counted has made room for others.
-    line: Arc<Metered<TokioIo<Upgraded>>>,
+    /// Dropped last, as it counts.
+    outlet: Arc<Metered<TokioIo<Upgraded>>>,
 }
 
 impl<'a> Connection<'a> {
@@ -130,7 +130,7 @@ impl<'a> Connection<'a> {
             allowance: Allowance::new(client.share.clone(), now),
             client,
             caller: Box::new(caller),
-            line: Arc::new(Metered { line: Line::new(wire), meter }),
+            outlet: Arc::new(Metered { line: Line::new(wire), meter }),
             next_heartbeat,
             last_heard: now,
             alarm: Box::pin(sleep_until(state.beat.at(next_heartbeat))),
@@ -159,12 +159,12 @@ impl<'a> Connection<'a> {
         loop {
             let delivery = self.listen(viewer).await?;
             let sealed_at = delivery.sealed_at;
-            let line = Arc::clone(&self.line);
+            let outlet = Arc::clone(&self.outlet);
             let frames = Frames::new(self.encoding, self.state.live.epoch(), delivery);
-            let frames = frames.inspect(move |frame| line.meter.sends(frame));
+            let frames = frames.inspect(move |frame| outlet.meter.sends(frame));
             let frames = frames.map(|frame| [frame.lead, frame.rest]);
             self.deliver(viewer, &mut Box::new(frames)).await?;
-            self.line.meter.delivered(sealed_at);
+            self.outlet.meter.delivered(sealed_at);
             viewer.delivered().await?;
         }
     }
@@ -172,9 +172,9 @@ impl<'a> Connection<'a> {
     /// Takes a place on the map, and says hello.
     async fn open(&mut self, filter: Option<Box<Filter>>) -> Result<Viewer, End> {
         let state = self.state;
-        let line = Arc::clone(&self.line);
-        let viewer = state.live.join_with(self.encoding, line).await?;
-        self.line.meter.joins(&viewer);
+        let outlet = Arc::clone(&self.outlet);
+        let viewer = state.live.join_with(self.encoding, outlet).await?;
+        self.outlet.meter.joins(&viewer);
         self.say("hello", &hello(state).await?);
         if let Some(filter) = filter {
             let action = self.session.on_query(*filter);
@@ -187,8 +187,8 @@ impl<'a> Connection<'a> {
     async fn listen(&mut self, viewer: &Viewer) -> Result<Delivery, End> {
         loop {
             let event = tokio::select! {
-                // First: who is woken is woken for this most of the time. While a delivery is
-                // written the client is heard by turns.
+                // First: what is delivered goes on being late. While it is written the client is
+                // heard by turns.
                 biased;
                 delivery = viewer.next() => {
                     return delivery.ok_or(End::HangUp(CloseReason::GoingAway));
@@ -219,7 +219,7 @@ impl<'a> Connection<'a> {
     async fn event(&mut self, mut frames: Option<&mut Rest<'_>>) -> Result<Event, End> {
         loop {
             select! {
-                event = self.line.line.event(frames.as_deref_mut()) => return Ok(event),
+                event = self.outlet.line.event(frames.as_deref_mut()) => return Ok(event),
                 () = self.alarm.as_mut() => self.take_pulse()?,
             }
         }
@@ -233,7 +233,7 @@ impl<'a> Connection<'a> {
         }
         if self.next_heartbeat <= now {
             self.next_heartbeat = now + self.state.pulse.heartbeat;
-            self.line.line.ping().map_err(|_broken| End::Gone)?;
+            self.outlet.line.ping().map_err(|_broken| End::Gone)?;
         }
         let next = self.state.beat.at(deadline.min(self.next_heartbeat));
         self.alarm.as_mut().reset(next);
@@ -277,7 +277,7 @@ impl<'a> Connection<'a> {
                 return Ok(None);
             }
         };
-        self.line.meter.hears(action.asked_by());
+        self.outlet.meter.hears(action.asked_by());
         if matches!(action, Action::Subscribe(..) | Action::Snapshot)
             && let Err(excess) = self.allowance.subscription(&self.state.limits, now)
         {
@@ -326,8 +326,8 @@ impl<'a> Connection<'a> {
 
     fn say(&mut self, kind: &'static str, message: &ServerMessage<'_>) {
         let frame = Frame::new(kind, frames::encode(self.encoding, message));
-        self.line.meter.sends(&frame);
-        self.line.line.answer(frame.rest);
+        self.outlet.meter.sends(&frame);
+        self.outlet.line.answer(frame.rest);
     }
 
     async fn end(&mut self, end: End) {
@@ -346,20 +346,20 @@ impl<'a> Connection<'a> {
         let is_stopping = reason == CloseReason::GoingAway;
         let linger = if is_stopping { GOODBYE } else { self.state.pulse.timeout };
         let is_said = select! {
-            said = self.line.line.say_goodbye(frame) => said.is_ok(),
+            said = self.outlet.line.say_goodbye(frame) => said.is_ok(),
             () = sleep(linger) => false,
             () = self.state.live.closed(), if !is_stopping => false,
         };
         match fault {
             _ if !is_said => {}
             None => self.see_off().await,
-            Some(_) => drop(timeout(GOODBYE, self.line.line.swallow()).await),
+            Some(_) => drop(timeout(GOODBYE, self.outlet.line.swallow()).await),
         }
     }
 
     /// Waits a moment for the client's goodbye. One that does not wait for ours loses nothing.
     async fn see_off(&mut self) {
-        drop(timeout(GOODBYE, self.line.line.see_off()).await);
+        drop(timeout(GOODBYE, self.outlet.line.see_off()).await);
     }
 }
 

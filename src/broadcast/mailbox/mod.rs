@@ -53,7 +53,7 @@ impl Mailbox {
     }
 
     /// Whether a delivery can be handed over now. If not, notes that one is owed, so that
-    /// [`Mailbox::emptied`] tells.
+    /// [`Mailbox::emptied`] tells the client's task.
     pub(super) fn is_free(&self) -> bool {
         let mut slot = self.lock();
         let free = matches!(slot.state, State::Empty);
@@ -81,52 +81,44 @@ impl Mailbox {
         is_posted
     }
 
-    /// Writes what was posted, or leaves it, or the rest of it, to the client's task. Says whether
-    /// something is owed since.
-    pub(super) fn carry(&self) -> bool {
+    /// Writes what was posted, and leaves what cannot be written now to the client's task. If
+    /// something is owed, that task is what has to say so.
+    pub(super) fn carry(&self) {
         let mut slot = self.lock();
-        let delivery = match std::mem::take(&mut slot.state) {
-            State::Posted(delivery) => delivery,
-            held => {
-                slot.state = held;
-                return false;
-            }
-        };
-        let written = if let Some(outlet) = slot.outlet.clone() {
-            slot.state = State::Carried;
-            drop(slot);
-            let written = outlet.write(&delivery);
-            slot = self.lock();
-            written
-        } else {
-            Written::Nothing
-        };
-        let content = match written {
-            Written::All => {
+        let Some(delivery) = slot.take_posted() else { return };
+        let Some(outlet) = slot.outlet.clone() else { return leave(slot, delivery) };
+        slot.state = State::Carried;
+        drop(slot);
+        let written = outlet.write(&delivery);
+        let sealed_at = delivery.sealed_at;
+        let mut slot = self.lock();
+        match written {
+            Written::All if !slot.owed => {
                 slot.state = State::Empty;
-                let owed = std::mem::take(&mut slot.owed);
                 if slot.closed {
                     wake(slot);
+                } else {
+                    drop(slot);
                 }
-                return owed;
+                outlet.delivered(sealed_at);
             }
-            Written::Begun => Content::Tick(Arc::default()),
-            Written::Nothing => delivery.content,
-        };
-        slot.state = State::Waiting(Delivery { content, ..delivery });
-        wake(slot);
-        false
+            Written::All | Written::Begun => {
+                leave(slot, Delivery { content: Content::Tick(Arc::default()), ..delivery });
+            }
+            Written::Nothing => leave(slot, delivery),
+        }
     }
 
-    /// Leaves what was posted to the client's task.
+    /// Leaves what was posted to the client's task. A client to whom a carrier was writing when it
+    /// failed has got nobody knows what: it is hung up on.
     pub(super) fn leave_to_its_owner(&self) {
         let mut slot = self.lock();
-        match std::mem::take(&mut slot.state) {
-            State::Posted(delivery) => {
-                slot.state = State::Waiting(delivery);
-                wake(slot);
-            }
-            held => slot.state = held,
+        if let Some(delivery) = slot.take_posted() {
+            leave(slot, delivery);
+        } else if matches!(slot.state, State::Carried) {
+            slot.state = State::Empty;
+            slot.closed = true;
+            wake(slot);
         }
     }
 
@@ -165,7 +157,7 @@ impl Mailbox {
         std::mem::take(&mut slot.owed)
     }
 
-    /// There will be no more after the one that may be waiting.
+    /// There will be no more after the one that may be posted or waiting.
     pub(super) fn close(&self) {
         let mut slot = self.lock();
         slot.closed = true;
@@ -181,6 +173,25 @@ impl Mailbox {
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Slot {
+    /// What a carrier has to write.
+    fn take_posted(&mut self) -> Option<Delivery> {
+        match std::mem::take(&mut self.state) {
+            State::Posted(delivery) => Some(delivery),
+            held => {
+                self.state = held;
+                None
+            }
+        }
+    }
+}
+
+/// Leaves this to the client's task.
+fn leave(mut slot: MutexGuard<'_, Slot>, delivery: Delivery) {
+    slot.state = State::Waiting(delivery);
+    wake(slot);
 }
 
 /// Wakes the client's task, if it waits, once the lock is free.

@@ -1,6 +1,11 @@
+//! What two who write to one client leave to each other.
+
 use std::{
     pin::pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::{Context, Wake},
 };
 
@@ -11,19 +16,27 @@ use tokio::time::Instant;
 use super::*;
 use crate::{broadcast::Frame, domain::Revision};
 
-/// Does with every tick the same, and notes that there was one.
-struct Fake(Written, AtomicBool);
+/// Does with every tick the same, and counts those that were asked for and those that were delivered.
+struct Fake {
+    written: Written,
+    asked: AtomicU64,
+    delivered: AtomicU64,
+}
 
 impl Fake {
     fn new(written: Written) -> Arc<Self> {
-        Arc::new(Self(written, AtomicBool::new(false)))
+        Arc::new(Self { written, asked: AtomicU64::new(0), delivered: AtomicU64::new(0) })
     }
 }
 
 impl Outlet for Fake {
     fn write(&self, _: &Delivery) -> Written {
-        self.1.store(true, Ordering::Relaxed);
-        self.0
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.written
+    }
+
+    fn delivered(&self, _: Instant) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -46,13 +59,15 @@ fn taken(mailbox: &Mailbox) -> Option<usize> {
 
 #[test]
 fn what_an_outlet_writes_is_no_matter_of_the_clients_task() {
-    let mailbox = mailbox(Written::All);
+    let outlet = Fake::new(Written::All);
+    let mailbox = Mailbox::new(7, Some(Arc::<Fake>::clone(&outlet)));
     for revision in [1, 2] {
         assert!(mailbox.is_free());
         assert!(mailbox.post(tick(revision)));
         assert_eq!(taken(&mailbox), None);
-        assert!(!mailbox.carry(), "nothing was owed");
+        mailbox.carry();
         assert_eq!(taken(&mailbox), None);
+        assert_eq!(outlet.delivered.load(Ordering::Relaxed), revision);
     }
 }
 
@@ -61,7 +76,7 @@ fn what_it_does_not_write_is_left_to_the_clients_task() {
     for (written, frames) in [(Written::Nothing, 1), (Written::Begun, 0)] {
         let mailbox = mailbox(written);
         assert!(mailbox.post(tick(1)));
-        assert!(!mailbox.carry());
+        mailbox.carry();
         assert!(!mailbox.is_free());
         assert_eq!(taken(&mailbox), Some(frames), "{written:?}");
         assert!(mailbox.emptied(), "more was owed");
@@ -74,7 +89,7 @@ fn who_has_no_outlet_any_more_finds_what_was_posted() {
     let mailbox = mailbox(Written::All);
     assert!(mailbox.post(tick(1)));
     mailbox.drop_outlet();
-    assert!(!mailbox.carry());
+    mailbox.carry();
     assert_eq!(taken(&mailbox), Some(1));
     mailbox.emptied();
     assert!(!mailbox.post(tick(2)));
@@ -82,12 +97,46 @@ fn who_has_no_outlet_any_more_finds_what_was_posted() {
 }
 
 #[test]
-fn a_mailbox_ends_when_what_was_posted_is_written() {
+fn a_mailbox_ends_when_what_was_posted_is_written_and_the_clients_task_is_woken_for_that() {
     let mailbox = mailbox(Written::All);
+    let task = Task::new();
     assert!(mailbox.post(tick(1)));
     mailbox.close();
-    assert!(mailbox.take().now_or_never().is_none());
+    assert_eq!(task.run(&mailbox), []);
+    assert!(!task.has_ended());
     mailbox.carry();
+    assert_eq!(task.run(&mailbox), []);
+    assert!(task.has_ended());
+}
+
+/// Sees to it that everything happens while it writes.
+struct Busy(Mutex<Weak<Mailbox>>);
+
+impl Outlet for Busy {
+    fn write(&self, _: &Delivery) -> Written {
+        let mailbox = self.0.lock().unwrap().upgrade().unwrap();
+        assert!(!mailbox.is_free());
+        mailbox.carry();
+        mailbox.drop_outlet();
+        mailbox.close();
+        assert!(mailbox.take().now_or_never().is_none());
+        Written::All
+    }
+
+    fn delivered(&self, _: Instant) {
+        panic!("the client's task has to say that more is owed")
+    }
+}
+
+#[test]
+fn what_is_owed_while_a_carrier_writes_is_told_by_the_clients_task() {
+    let outlet = Arc::new(Busy(Mutex::default()));
+    let mailbox = Arc::new(Mailbox::new(7, Some(Arc::<Busy>::clone(&outlet))));
+    *outlet.0.lock().unwrap() = Arc::downgrade(&mailbox);
+    assert!(mailbox.post(tick(1)));
+    mailbox.carry();
+    assert_eq!(taken(&mailbox), Some(0));
+    assert!(mailbox.emptied(), "more was owed");
     assert!(mailbox.take().now_or_never().unwrap().is_none());
 }
 
@@ -115,26 +164,39 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A client's task: runs when it was woken, and writes all that it is given.
-#[derive(Default)]
-struct Task(AtomicBool);
+struct Task {
+    is_woken: AtomicBool,
+    has_ended: AtomicBool,
+}
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
+        self.is_woken.store(true, Ordering::Relaxed);
     }
 }
 
 impl Task {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { is_woken: AtomicBool::new(true), has_ended: AtomicBool::new(false) })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
+    }
+
     /// What it has written, and whether something was owed since.
     fn run(self: &Arc<Self>, mailbox: &Mailbox) -> Vec<(Revision, bool)> {
         let mut written = Vec::new();
-        if !self.0.swap(false, Ordering::Relaxed) {
-            return written;
-        }
         let waker = Waker::from(Arc::clone(self));
         let cx = &mut Context::from_waker(&waker);
-        while let Poll::Ready(Some(delivery)) = pin!(mailbox.take()).poll_unpin(cx) {
-            written.push((delivery.revision, mailbox.emptied()));
+        while self.is_woken.swap(false, Ordering::Relaxed) {
+            while let Poll::Ready(next) = pin!(mailbox.take()).poll_unpin(cx) {
+                let Some(delivery) = next else {
+                    self.has_ended.store(true, Ordering::Relaxed);
+                    break;
+                };
+                written.push((delivery.revision, mailbox.emptied()));
+            }
         }
         written
     }
@@ -146,36 +208,35 @@ proptest! {
         steps in prop::collection::vec(step(), 0..60),
     ) {
         let mailbox = mailbox(Written::Nothing);
-        let task = Arc::new(Task(AtomicBool::new(true)));
+        let task = Task::new();
         let (mut posted, mut is_owed) = (0, false);
         let mut written = task.run(&mailbox);
-        let end = [Step::Leave, Step::Run];
-        for step in steps.into_iter().chain(end) {
+        for step in steps.into_iter().chain([Step::Leave, Step::Run]) {
             match step {
                 Step::Tick if mailbox.is_free() => {
+                    prop_assert!(!is_owed, "what was owed is told before");
                     prop_assert_eq!(written.len() as u64, posted);
                     posted += 1;
                     mailbox.post(tick(posted));
                 }
                 Step::Tick => is_owed = true,
-                Step::Carry(all @ Written::All) => {
-                    let outlet = Fake::new(all);
-                    mailbox.lock().outlet = Some(Arc::<Fake>::clone(&outlet));
-                    let owed = mailbox.carry();
-                    if outlet.1.load(Ordering::Relaxed) {
-                        written.push((Revision(posted), owed));
-                    }
-                }
                 Step::Carry(some) => {
-                    mailbox.lock().outlet = Some(Fake::new(some));
-                    prop_assert!(!mailbox.carry());
+                    let outlet = Fake::new(some);
+                                        mailbox.lock().outlet = Some(Arc::<Fake>::clone(&outlet));
+                    mailbox.carry();
+                    let delivered = outlet.delivered.load(Ordering::Relaxed);
+                    let asked = outlet.asked.load(Ordering::Relaxed);
+                    prop_assert_eq!(delivered, u64::from(some == Written::All && !is_owed) * asked);
+                    written.extend((delivered > 0).then_some((Revision(posted), false)));
                 }
                 Step::Leave => mailbox.leave_to_its_owner(),
-                Step::Run => written.extend(task.run(&mailbox)),
-            }
-            if let Some((_, owed)) = written.get(usize::try_from(posted).unwrap().wrapping_sub(1)) {
-                prop_assert!(*owed || !is_owed, "what is owed is told");
-                is_owed = false;
+                Step::Run => {
+                    for (revision, owed) in task.run(&mailbox) {
+                        prop_assert_eq!(owed, is_owed);
+                        is_owed = false;
+                        written.push((revision, owed));
+                    }
+                }
             }
         }
         let revisions: Vec<_> = written.iter().map(|(revision, _)| revision.0).collect();

@@ -1,3 +1,5 @@
+//! What is written, whoever says something meanwhile.
+
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use proptest::prelude::*;
 use tokio::{
@@ -164,6 +166,10 @@ async fn nothing_is_written_at_once_behind_a_goodbye_or_before_an_answer_that_wa
     let (said, _far) = line(1000);
     said.answer(Bytes::from_static(ANSWER));
     assert_eq!(said.write_at_once(&frame), Written::Nothing);
+    let (left, _far) = line(1000);
+    let goodbye = CloseFrame { code: 1001.into(), reason: "going away".into() };
+    left.say_goodbye(goodbye).await.unwrap();
+    assert_eq!(left.write_at_once(&frame), Written::Nothing);
     let (heard, far) = line(1000);
     let mut client = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
     client.close(None).await.unwrap();
@@ -172,4 +178,14 @@ async fn nothing_is_written_at_once_behind_a_goodbye_or_before_an_answer_that_wa
     let ((), goodbye) = tokio::join!(heard.see_off(), client.next());
     assert!(goodbye.unwrap().unwrap().is_close());
     assert_eq!(heard.write_at_once(&frame), Written::Nothing);
+}
+
+#[tokio::test]
+async fn a_socket_that_is_gone_is_found_out_by_who_waits_for_the_next_event() {
+    let (line, far) = line(1000);
+    drop(far);
+    let frame = Frame::new("any", "moved".into());
+    assert_eq!(line.write_at_once(std::slice::from_ref(&frame)), Written::Begun);
+    let mut none = std::iter::empty();
+    assert!(matches!(line.event(Some(&mut none)).await, Event::Gone));
 }
