@@ -80,13 +80,13 @@ impl<E: Encoder> Broadcaster<E> {
         metrics: Metrics,
     ) -> (Self, LiveMap) {
         let (sender, commands) = mpsc::channel(COMMANDS);
-        let (rounds, waiting) = Rounds::new();
+        let (rounds, queue) = Rounds::new();
         let live = LiveMap {
             commands: sender,
             next_viewer: Arc::new(AtomicU64::new(0)),
             epoch: settings.epoch.as_str().into(),
             tick_ms: u64::try_from(settings.tick.as_millis()).unwrap_or(u64::MAX),
-            rounds: waiting,
+            rounds: queue,
         };
         assert!(!world.has_pending(), "nobody would be told");
         let sealed = world.revision();

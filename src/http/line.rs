@@ -78,7 +78,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wire<IO>> {
-        // Whoever fails in the middle of a write has the client hung up on, which is said here.
+        // A carrier that fails in the middle of a write has the client hung up on, over this line.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

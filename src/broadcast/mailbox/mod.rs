@@ -63,9 +63,7 @@ impl Mailbox {
 
     /// Hands over a delivery. Only the broadcaster does, after [`Mailbox::is_free`].
     pub(super) fn put(&self, delivery: Delivery) {
-        let mut slot = self.lock();
-        slot.state = State::Waiting(delivery);
-        wake(slot);
+        leave(self.lock(), delivery);
     }
 
     /// The same for a tick. Says whether somebody has to [carry](Mailbox::carry) it.
@@ -75,8 +73,7 @@ impl Mailbox {
         if is_posted {
             slot.state = State::Posted(tick);
         } else {
-            slot.state = State::Waiting(tick);
-            wake(slot);
+            leave(slot, tick);
         }
         is_posted
     }
@@ -125,6 +122,7 @@ impl Mailbox {
     /// Nothing is written without the client's task any more.
     pub(super) fn drop_outlet(&self) {
         let outlet = self.lock().outlet.take();
+        // Not under the lock, as it may close the socket.
         drop(outlet);
     }
 
