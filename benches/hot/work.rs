@@ -38,7 +38,7 @@ impl Work {
 /// A name, and how to make its work ready.
 type Named = (&'static str, fn() -> Work);
 
-pub(crate) const ALL: [Named; 9] = [
+pub(crate) const ALL: [Named; 10] = [
     ("decode", decode),
     ("decrypt", decrypt),
     ("merge", merge),
@@ -47,6 +47,7 @@ pub(crate) const ALL: [Named; 9] = [
     ("match-dense", || join(Way::Pack, NODES)),
     ("encode-json", || encode(Encoding::Json)),
     ("encode-binary", || encode(Encoding::Proto)),
+    ("columns", columns),
     ("catch-up", catch_up),
 ];
 
@@ -165,6 +166,19 @@ fn encode(encoding: Encoding) -> Work {
             let types = MessageTypes::POSITION;
             let view = View { encoding, types, sights: &sights, messages: &[], cells: &[] };
             black_box(encoder.encode(&batch, &view));
+        })
+    })
+}
+
+/// Whole records of all nodes, as they stand in a picture.
+fn columns() -> Work {
+    let nodes: Rc<Vec<_>> = Rc::new(full_world().nodes().cloned().collect());
+    Work::new(NODES, move || {
+        let nodes = Rc::clone(&nodes);
+        Box::new(move || {
+            for page in nodes.chunks(100) {
+                black_box(TickEncoder::columns(page.iter().map(|node| &**node)));
+            }
         })
     })
 }

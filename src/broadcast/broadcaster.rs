@@ -123,7 +123,7 @@ impl<E: Encoder> Broadcaster<E> {
     /// leaves lets the next run go on.
     pub async fn run(mut self, mut committed: mpsc::Receiver<Committed>) -> Continuation {
         // After a restart all clients come at once.
-        self.pages.write_ahead::<E>(Encoding::Proto);
+        self.pages.write_ahead::<E>();
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -125,6 +125,10 @@ pub trait Encoder: Send + 'static {
 
     /// What makes records a part of a picture.
     fn binding(encoding: Encoding) -> Binding;
+
+    /// What the frame of such a part says behind its lead, with all records in columns: for those
+    /// clients that speak [`Encoding::Proto`] and read these.
+    fn columns<'a>(nodes: impl Iterator<Item = &'a Node>) -> Bytes;
 }
 
 /// What stands around records, behind the lead of a frame that is a part of a full picture, and not

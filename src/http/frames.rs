@@ -55,6 +55,20 @@ impl Encoder for TickEncoder {
             Encoding::Proto => proto::BINDING,
         }
     }
+
+    fn columns<'a>(nodes: impl Iterator<Item = &'a Node>) -> Bytes {
+        proto::part_in_columns(nodes)
+    }
+}
+
+/// How a client reads the nodes of snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum NodeForm {
+    /// One by one.
+    #[default]
+    Records,
+    /// In columns, as far as there are any in its encoding.
+    Columns,
 }
 
 /// Records of nodes in one frame: some 50 KB of JSON. Tests have few nodes and want several
@@ -225,7 +239,9 @@ impl Sorted {
 /// The frames of one delivery, in order, each written when it is asked for.
 pub(super) struct Frames {
     encoding: Encoding,
-    epoch: Arc<str>,
+    form: NodeForm,
+    /// The epoch and the revision, as all parts of a snapshot say them.
+    head: Bytes,
     delivery: Delivery,
     sorted: Sorted,
     plan: Plan,
@@ -243,16 +259,31 @@ impl Frames {
             Content::CatchUp { missed, .. } => sorted.plan(missed),
             Content::Tick(_) | Content::Picture(_) => Plan::default(),
         };
-        Self { encoding, epoch: Arc::clone(epoch), delivery, sorted, plan, next: 0 }
+        let head = match (&delivery.content, encoding) {
+            (Content::Tick(_) | Content::CatchUp { .. }, _) => Bytes::new(),
+            (Content::Picture(_), Encoding::Json) => json::head(epoch, delivery.revision),
+            (Content::Picture(_), Encoding::Proto) => proto::head(epoch, delivery.revision),
+        };
+        Self { encoding, form: NodeForm::default(), head, delivery, sorted, plan, next: 0 }
     }
 
-    /// A part of a snapshot behind the epoch and the revision, which are all that those of several
-    /// clients differ by.
+    /// The same for a client that reads the nodes of snapshots in this form.
+    pub(super) fn in_form(mut self, form: NodeForm) -> Self {
+        self.form = form;
+        if let Content::Picture(picture) = &mut self.delivery.content
+            && self.encoding == Encoding::Proto
+            && form == NodeForm::Columns
+        {
+            picture.excerpt.set_in_columns();
+        }
+        self
+    }
+
+    /// A part of a snapshot behind its head, which is all that those of several clients differ by.
     fn snapshot(&self, rest: Bytes) -> Frame {
-        let revision = self.delivery.revision;
         let lead = match self.encoding {
-            Encoding::Json => json::lead(&self.epoch, revision),
-            Encoding::Proto => proto::lead(&self.epoch, revision, rest.len()),
+            Encoding::Json => self.head.clone(),
+            Encoding::Proto => proto::lead(&self.head, rest.len()),
         };
         Frame { kind: "snapshot", lead, rest }
     }
@@ -296,7 +327,7 @@ impl Iterator for Frames {
                 let part = part(picture, index)?;
                 let rest = match encoding {
                     Encoding::Json => json::part(picture, &part),
-                    Encoding::Proto => proto::part(picture, &part),
+                    Encoding::Proto => proto::part(picture, &part, self.form),
                 };
                 Some(self.snapshot(rest))
             }
@@ -371,6 +402,9 @@ mod tests {
         let part = Part { nodes: &nodes, removed: &[], messages: &[], cells: &[], more: true };
         assert_eq!(bound(Encoding::Json), json::part(&picture, &part));
         let read = |bytes: &[u8]| proto::messages::Snapshot::decode(bytes).unwrap();
-        assert_eq!(read(&bound(Encoding::Proto)), read(&proto::part(&picture, &part)));
+        assert_eq!(
+            read(&bound(Encoding::Proto)),
+            read(&proto::part(&picture, &part, NodeForm::Records))
+        );
     }
 }

@@ -194,7 +194,7 @@ pub(super) fn write_record(node: &Node, records: &mut Vec<u8>) {
         .expect("records have text keys and no maps that fail");
 }
 
-/// One part of a snapshot, without what [`lead`] puts before it.
+/// One part of a snapshot, without the [`head`] that stands before it.
 pub(super) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
     let (epoch, revision) = ("", 0);
     let whole = encode(&ServerMessage::Snapshot {
@@ -207,13 +207,13 @@ pub(super) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
         cells: picture.cells.as_ref().map(|_| cells(part.cells)),
         more: part.more,
     });
-    let lead = lead(epoch, Revision(revision));
-    debug_assert!(whole.starts_with(&lead), "{whole:?}");
-    whole.slice(lead.len()..)
+    let head = head(epoch, Revision(revision));
+    debug_assert!(whole.starts_with(&head), "{whole:?}");
+    whole.slice(head.len()..)
 }
 
 /// What stands before a part in its frame.
-pub(super) fn lead(epoch: &str, Revision(revision): Revision) -> Bytes {
+pub(super) fn head(epoch: &str, Revision(revision): Revision) -> Bytes {
     let epoch = Value::from(epoch);
     format!(r#"{{"type":"snapshot","epoch":{epoch},"revision":{revision},"#).into()
 }

@@ -20,8 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// How much is read at once.
 const READ_BYTES: usize = 4 << 10;
 
-/// Slices handed to the socket at once.
-const SLICES: usize = 32;
+/// Slices handed to the socket at once: as many as a batch of pages in columns has.
+const SLICES: usize = 160;
+
+/// The same where there are few frames, as in ticks. Frames have three each.
+const FEW_SLICES: usize = 24;
 
 /// So little is brought together first: a write from one place costs the kernel less than one from
 /// several, by more than it costs to copy this.
@@ -115,22 +118,12 @@ impl<IO: AsyncWrite + Unpin> Lane<IO> {
     /// Writes the frames that wait.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let parts = self.waiting.iter().flat_map(Outgoing::rest);
-            let mut used = 0;
-            for (slice, part) in slices.iter_mut().zip(parts) {
-                *slice = IoSlice::new(part);
-                used += 1;
-            }
-            let slices = &slices[..used];
-            let io = Pin::new(&mut self.io);
-            let written = if slices.iter().map(|slice| slice.len()).sum::<usize>() <= COPIED_BYTES {
-                let mut copied = [0; COPIED_BYTES];
-                let length = copied.as_mut_slice().write_vectored(slices)?;
-                ready!(io.poll_write(cx, &copied[..length]))?
+            let is_few = self.waiting.len() * 3 <= FEW_SLICES;
+            let written = ready!(if is_few {
+                self.poll_write_some::<FEW_SLICES>(cx)
             } else {
-                ready!(io.poll_write_vectored(cx, slices))?
-            };
+                self.poll_write_some::<SLICES>(cx)
+            })?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -139,6 +132,28 @@ impl<IO: AsyncWrite + Unpin> Lane<IO> {
         // Most clients wait most of the time.
         self.waiting = VecDeque::new();
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes of the frames that wait what the socket takes, and says how many bytes that were.
+    fn poll_write_some<const MOST: usize>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MOST];
+        let parts = self.waiting.iter().flat_map(Outgoing::rest);
+        let mut used = 0;
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            used += 1;
+        }
+        let slices = &slices[..used];
+        let io = Pin::new(&mut self.io);
+        if slices.iter().map(|slice| slice.len()).sum::<usize>() > COPIED_BYTES {
+            return io.poll_write_vectored(cx, slices);
+        }
+        let mut copied = [0; COPIED_BYTES];
+        let length = copied.as_mut_slice().write_vectored(slices)?;
+        io.poll_write(cx, &copied[..length])
     }
 }
 

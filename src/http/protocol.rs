@@ -38,6 +38,10 @@ pub(super) enum ClientMessage {
         /// Go on from here instead of starting again. The filter must be the one that was held.
         #[cfg_attr(test, ts(optional))]
         resume: Option<Resume>,
+        /// Snapshots may hold nodes in columns, where frames are binary.
+        #[serde(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        columns: bool,
     },
     /// Show nothing more.
     Unsubscribe,

@@ -4,6 +4,7 @@ use serde_json::Number;
 
 use super::{
     filter::InvalidFilter,
+    frames::NodeForm,
     proto,
     protocol::{ClientMessage, ErrorCode},
 };
@@ -45,12 +46,18 @@ impl Action {
 pub(super) struct Session {
     encoding: Encoding,
     subscribed: bool,
+    form: NodeForm,
 }
 
 impl Session {
     /// One who speaks this encoding. Text is understood from everybody.
     pub(super) fn new(encoding: Encoding) -> Self {
-        Self { encoding, subscribed: false }
+        Self { encoding, ..Self::default() }
+    }
+
+    /// How it reads the nodes of snapshots.
+    pub(super) fn form(&self) -> NodeForm {
+        self.form
     }
 
     /// What a text frame asks for. A mistake is answered, and the connection goes on.
@@ -84,9 +91,10 @@ impl Session {
     fn understand(&mut self, message: ClientMessage) -> Result<Action, InvalidFilter> {
         let wrong = |code, message| Err(InvalidFilter { code, message });
         Ok(match message {
-            ClientMessage::Subscribe { filter, resume } => {
+            ClientMessage::Subscribe { filter, resume, columns } => {
                 let filter = Filter::try_from(filter.unwrap_or_default())?;
                 self.subscribed = true;
+                self.form = if columns { NodeForm::Columns } else { NodeForm::Records };
                 let resume = resume.map(|resume| Cursor {
                     epoch: resume.epoch,
                     revision: Revision(resume.revision),

@@ -161,6 +161,7 @@ impl<'a> Connection<'a> {
             let sealed_at = delivery.sealed_at;
             let outlet = Arc::clone(&self.outlet);
             let frames = Frames::new(self.encoding, self.state.live.epoch(), delivery);
+            let frames = frames.in_form(self.session.form());
             let frames = frames.inspect(move |frame| outlet.meter.sends(frame));
             let frames = frames.map(|frame| [frame.lead, frame.rest]);
             self.deliver(viewer, &mut Box::new(frames)).await?;

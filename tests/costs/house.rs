@@ -70,13 +70,21 @@ impl House {
     }
 
     /// What one more who looks is handed of its picture in pages.
-    pub(crate) fn picture(&mut self, encoding: Encoding, filter: Filter) -> Vec<Bytes> {
+    pub(crate) fn picture(
+        &mut self,
+        encoding: Encoding,
+        in_columns: bool,
+        filter: Filter,
+    ) -> Vec<Bytes> {
         let content = self.runtime.block_on(async {
             let viewer = self.live.join(encoding).await.unwrap();
             viewer.subscribe(filter, None).await.unwrap();
             viewer.next().await.unwrap().content
         });
         let Content::Picture(mut picture) = content else { panic!("not a picture") };
+        if in_columns {
+            picture.excerpt.set_in_columns();
+        }
         std::iter::from_fn(|| picture.excerpt.next_part::<TickEncoder>()).collect()
     }
 

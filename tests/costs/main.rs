@@ -117,14 +117,18 @@ fn a_picture_that_was_written_before_is_handed_out_without_a_copy() {
     let mut mesh = Mesh::new(NODES);
     let mut house = House::open(&mut mesh);
     let bytes = |parts: &[Bytes]| parts.iter().map(Bytes::len).sum::<usize>();
-    for encoding in [Encoding::Json, Encoding::Proto] {
-        let whole = bytes(&house.picture(encoding, Filter::default()));
-        assert!(whole > NODES * 60, "it shows every node: {whole} bytes");
+    let forms =
+        [(Encoding::Json, false, 400), (Encoding::Proto, false, 110), (Encoding::Proto, true, 36)];
+    for (encoding, in_columns, node_bytes) in forms {
+        let whole = bytes(&house.picture(encoding, in_columns, Filter::default()));
+        let each = whole / NODES;
+        assert!((node_bytes / 2..=node_bytes).contains(&each), "{each} bytes a node");
         // Not the same view, and it shows all the same.
         let here = Filter { bounds: Some(town()), ..Filter::default() };
         let mut parts = Vec::new();
-        let allocated = measure(|| parts = house.picture(encoding, here)).bytes_total;
+        let measured = measure(|| parts = house.picture(encoding, in_columns, here));
         assert_eq!(bytes(&parts), whole);
-        assert!(allocated < whole as u64 / 10, "{allocated} bytes for a picture of {whole}");
+        let allocated = measured.bytes_total;
+        assert!(allocated < 6_000, "{allocated} bytes for a picture of {whole}");
     }
 }

@@ -136,6 +136,44 @@ async fn a_client_made_from_the_published_description_follows_a_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nodes_of_snapshots_stand_in_columns_for_those_who_ask_for_it() {
+    let folder = TempDir::new().unwrap();
+    let mut geocast = Geocast::with_broker(folder.path()).await;
+    let mut gateway = Gateway::connect(geocast.broker().await);
+    let mut first = Client::connect(&geocast, "geocast.v1.proto").await;
+    first.subscribe().await;
+    first.until("snapshot").await;
+    let radios: Vec<_> = (1..=5).map(|number| Radio(0x7a0c_0000 + number)).collect();
+    for radio in &radios {
+        gateway.publish(radio.named(&format!("Hill {}", radio.0 & 0xff), "H"));
+        let enter = first.node("node_enter").await;
+        assert_eq!(field(&enter, "id"), Value::String(radio.id()));
+    }
+    let snapshot = async |columns: bool| {
+        let mut client = Client::connect(&geocast, "geocast.v1.proto").await;
+        let mut subscribe = client.message("Subscribe");
+        subscribe.set_field_by_name("columns", Value::Bool(columns));
+        client.say("subscribe", subscribe).await;
+        client.until("snapshot").await
+    };
+
+    let records = snapshot(false).await;
+    assert_eq!(field(&records, "nodes").as_list().unwrap().len(), 5);
+    assert!(!records.has_field_by_name("columns"), "{records:?}");
+    let columns = snapshot(true).await;
+    assert!(!columns.has_field_by_name("nodes"), "each node stands there once: {columns:?}");
+    let columns = field(&columns, "columns").as_message().unwrap().clone();
+    assert_eq!(field(&columns, "count"), Value::U32(5));
+    let ids: Vec<u8> = radios.iter().flat_map(|radio| radio.0.to_be_bytes()).collect();
+    assert_eq!(field(&columns, "radio_ids"), Value::Bytes(ids.into()));
+    let names = field(&columns, "long_names").as_message().unwrap().clone();
+    assert_eq!(field(&names, "texts"), Value::Bytes("Hill 1Hill 2Hill 3Hill 4Hill 5".into()));
+    assert!(!columns.has_field_by_name("positions"), "what nobody has takes no bytes: {columns:?}");
+    let status = field(&columns, "status").as_message().unwrap().clone();
+    assert!(!status.has_field_by_name("numbers"), "the rows are those of the nodes: {status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_in_binary_are_answered_in_binary() {
     let folder = TempDir::new().unwrap();
     let geocast = Geocast::with_broker(folder.path()).await;

@@ -83,7 +83,8 @@ pub(super) async fn subscribe(
 ) -> anyhow::Result<()> {
     let View { north, south, east, west } = view;
     let bounds = json!({ "north": north, "south": south, "east": east, "west": west });
-    let mut message = json!({ "type": "subscribe", "filter": { "bounds": bounds } });
+    let mut message =
+        json!({ "type": "subscribe", "filter": { "bounds": bounds }, "columns": true });
     if !types.is_empty() {
         message["filter"]["messageTypes"] = json!(types);
     }

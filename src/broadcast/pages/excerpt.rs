@@ -22,11 +22,17 @@ pub struct Excerpt {
     pages: vec::IntoIter<Arc<Page>>,
     bounds: Option<Area>,
     encoding: Encoding,
+    in_columns: bool,
 }
 
 impl Excerpt {
     pub(super) fn new(pages: Vec<Arc<Page>>, bounds: Option<Area>, encoding: Encoding) -> Self {
-        Self { pages: pages.into_iter(), bounds, encoding }
+        Self { pages: pages.into_iter(), bounds, encoding, in_columns: false }
+    }
+
+    /// Says all in columns from now on, instead of records in its encoding.
+    pub fn set_in_columns(&mut self) {
+        self.in_columns = true;
     }
 
     /// Whether all has been written.
@@ -53,7 +59,8 @@ impl Excerpt {
 
     /// What the next frame says behind its lead; none if there is nothing more to show.
     pub fn next_part<E: Encoder>(&mut self) -> Option<Bytes> {
-        let mut gathered = Vec::new();
+        let mut records = Vec::new();
+        let mut picked: Vec<Arc<Node>> = Vec::new();
         let mut nodes = 0;
         while let Some(page) = self.pages.as_slice().first() {
             let shown = page.shown(self.bounds.as_ref());
@@ -62,20 +69,29 @@ impl Excerpt {
                 break;
             }
             if nodes == 0 && count > 0 && matches!(shown, Shown::All) {
-                let whole = page.whole::<E>(self.encoding);
+                let whole = if self.in_columns {
+                    page.in_columns::<E>()
+                } else {
+                    page.whole::<E>(self.encoding)
+                };
                 self.pages.next();
                 return Some(whole);
             }
-            if count > 0 {
-                page.gather::<E>(self.encoding, shown, &mut gathered);
-                nodes += count;
+            if self.in_columns {
+                picked.extend(shown.of(page).map(|index| Arc::clone(&page.nodes()[index])));
+            } else if count > 0 {
+                page.gather::<E>(self.encoding, shown, &mut records);
             }
+            nodes += count;
             self.pages.next();
         }
-        if gathered.is_empty() {
+        if nodes == 0 {
             return None;
         }
+        if self.in_columns {
+            return Some(E::columns(picked.iter().map(|node| &**node)));
+        }
         let binding = E::binding(self.encoding);
-        Some([binding.before, &gathered, binding.after].concat().into())
+        Some([binding.before, &records, binding.after].concat().into())
     }
 }

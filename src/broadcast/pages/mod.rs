@@ -21,13 +21,13 @@ use page::Page;
 use super::{Encoder, Encoding};
 use crate::domain::{Area, Change, Node, Place};
 
-/// Nodes on a page, and in a part of a picture, at most: some 20 KB as protocol buffers, and 50 KB
-/// as JSON. Tests have few nodes and want several pages all the same.
+/// Nodes on a page, and in a part of a picture, at most: some 5 KB in columns, 20 KB as protocol buffers,
+/// and 50 KB as JSON. Tests have few nodes and want several pages all the same.
 const NODES_PER_PAGE: usize = if cfg!(test) { 4 } else { 100 };
 
-/// How long JSON is kept at least after somebody was sent it, and twice that at most. It takes three
-/// times as much as protocol buffers, which are kept for good.
-const JSON_KEPT: Duration = Duration::from_secs(10);
+/// How long records are kept at least after somebody was sent some, and twice that at most. They take
+/// four to twelve times as much as columns, which are kept for good.
+const RECORDS_KEPT: Duration = Duration::from_secs(10);
 
 /// Where a node stands among all: along the Z-order curve. Those without a place come last.
 type Rank = (u64, u32);
@@ -45,7 +45,7 @@ fn rank_of(place: Option<Place>, number: u32) -> Rank {
 pub(super) struct Pages {
     /// By the rank that each begins with; it ends where the next one begins.
     pages: BTreeMap<Rank, Arc<Page>>,
-    /// When JSON that nobody had been sent for long was last dropped.
+    /// When records that nobody had been sent for long were last dropped.
     dropped_at: Option<Instant>,
 }
 
@@ -82,10 +82,10 @@ impl Pages {
         }
     }
 
-    /// Writes all records in this encoding that are not written.
-    pub(super) fn write_ahead<E: Encoder>(&self, encoding: Encoding) {
+    /// Writes all pages in columns, as far as they are not written.
+    pub(super) fn write_ahead<E: Encoder>(&self) {
         for page in self.pages.values() {
-            page.whole::<E>(encoding);
+            page.in_columns::<E>();
         }
     }
 
@@ -99,9 +99,9 @@ impl Pages {
 
     /// Drops what nobody was sent lately. To be called now and then.
     pub(super) fn drop_unused(&mut self, now: Instant) {
-        if now.saturating_duration_since(*self.dropped_at.get_or_insert(now)) >= JSON_KEPT {
+        if now.saturating_duration_since(*self.dropped_at.get_or_insert(now)) >= RECORDS_KEPT {
             self.dropped_at = Some(now);
-            self.pages.values().for_each(|page| page.drop_unused(Encoding::Json));
+            self.pages.values().for_each(|page| page.drop_unused());
         }
     }
 

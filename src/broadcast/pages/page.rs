@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
@@ -10,17 +10,23 @@ use bytes::Bytes;
 use super::{Encoder, Encoding, Rank, rank_of};
 use crate::domain::{Area, Node, Place, Span};
 
-/// Some nodes, in no order.
+const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Proto];
+
+/// Some nodes, in no order. What a picture needs of a page that it shows all of stands first, beside the
+/// count of who holds it: to hand out many pages is to wait for memory.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Page {
-    // What is looked for stands side by side.
-    numbers: Vec<u32>,
-    places: Vec<Option<Place>>,
-    nodes: Vec<Arc<Node>>,
     /// Around all places.
     around: Span,
     /// How many nodes have no place.
     placeless: usize,
+    /// All nodes as a frame says them in columns; none while that is not written.
+    columns: OnceLock<Bytes>,
+    // What is looked for stands side by side.
+    numbers: Vec<u32>,
+    places: Vec<Option<Place>>,
+    nodes: Vec<Arc<Node>>,
     /// Where the next page begins; none if this is the last one.
     until: Option<Rank>,
     /// By encoding.
@@ -76,6 +82,7 @@ impl Page {
     /// Puts a node in the place of the one that it was.
     pub(super) fn replace(&mut self, node: &Arc<Node>) {
         let Some(index) = self.find(node.number) else { return };
+        self.columns.take();
         let (before, place) = (self.places[index], node.place());
         self.places[index] = place;
         self.nodes[index] = Arc::clone(node);
@@ -138,6 +145,11 @@ impl Page {
         if inside.len() == self.len() { Shown::All } else { Shown::Part(inside) }
     }
 
+    /// All that a frame says of all nodes, in columns. Whoever comes first writes them.
+    pub(super) fn in_columns<E: Encoder>(&self) -> Bytes {
+        self.columns.get_or_init(|| E::columns(self.nodes.iter().map(|node| &**node))).clone()
+    }
+
     /// All that a frame says of all nodes.
     pub(super) fn whole<E: Encoder>(&self, encoding: Encoding) -> Bytes {
         self.sheet::<E>(encoding).bytes.clone()
@@ -159,13 +171,15 @@ impl Page {
         }
     }
 
-    /// Gives back the memory of what was written, if nobody was sent it since this was last called.
-    pub(super) fn drop_unused(&self, encoding: Encoding) {
-        let mut sheet = self.lock(encoding);
-        if !std::mem::take(&mut sheet.is_used) && !sheet.bytes.is_empty() {
-            sheet.bytes = Bytes::new();
-            sheet.records.fill(0..0);
-            sheet.is_whole = false;
+    /// Gives back the memory of records, if nobody was sent any since this was last called.
+    pub(super) fn drop_unused(&self) {
+        for encoding in ENCODINGS {
+            let mut sheet = self.lock(encoding);
+            if !std::mem::take(&mut sheet.is_used) && !sheet.bytes.is_empty() {
+                sheet.bytes = Bytes::new();
+                sheet.records.fill(0..0);
+                sheet.is_whole = false;
+            }
         }
     }
 
@@ -198,6 +212,7 @@ impl Page {
     }
 
     fn put(&mut self, node: Arc<Node>, records: [Range<u32>; 2]) {
+        self.columns.take();
         for (sheet, record) in self.sheets_mut().zip(records) {
             sheet.records.push(record);
             sheet.is_whole = false;
@@ -211,6 +226,7 @@ impl Page {
     }
 
     fn take(&mut self, index: usize) -> (Arc<Node>, [Range<u32>; 2]) {
+        self.columns.take();
         let mut records = [0..0, 0..0];
         for (sheet, record) in self.sheets_mut().zip(&mut records) {
             *record = sheet.records.swap_remove(index);
@@ -262,6 +278,7 @@ impl Default for Page {
             placeless: 0,
             until: None,
             sheets: Default::default(),
+            columns: OnceLock::new(),
         }
     }
 }
@@ -276,7 +293,8 @@ impl Clone for Page {
             around: self.around,
             placeless: self.placeless,
             until: self.until,
-            sheets: [Encoding::Json, Encoding::Proto].map(sheet),
+            sheets: ENCODINGS.map(sheet),
+            columns: self.columns.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{super::View, *};
@@ -29,6 +30,12 @@ impl Encoder for Plain {
 
     fn binding(_encoding: Encoding) -> Binding {
         Binding { before: b"<", between: b",", after: b">" }
+    }
+
+    fn columns<'a>(nodes: impl Iterator<Item = &'a Node>) -> Bytes {
+        let records: Vec<_> = nodes.map(record).collect();
+        WRITTEN.set(WRITTEN.get() + records.len());
+        format!("<{}>", records.join(",")).into()
     }
 }
 
@@ -91,6 +98,11 @@ impl Both {
         let filter = Filter { bounds: bounds.cloned(), ..Filter::default() };
         self.world.matching(&filter).iter().map(|node| record(node)).collect()
     }
+}
+
+fn in_columns(mut excerpt: Excerpt) -> Excerpt {
+    excerpt.set_in_columns();
+    excerpt
 }
 
 /// What is written of an excerpt, each record once.
@@ -158,12 +170,14 @@ proptest! {
             let area = area.as_ref();
             let (excerpt, matching) = (both.excerpt(area), both.matching(area));
             prop_assert_eq!(written(excerpt.clone()), matching.clone());
+            prop_assert_eq!(written(in_columns(excerpt.clone())), matching.clone());
             let nodes: BTreeSet<_> = excerpt.nodes().map(|node| record(node)).collect();
             prop_assert_eq!(&nodes, &matching);
             let (mut half, mut of_half) = (excerpt.clone(), BTreeSet::new());
             write_part(&mut half, &mut of_half);
             begun.push((half, of_half, matching.clone()));
-            earlier.push((excerpt, matching));
+            earlier.push((excerpt.clone(), matching.clone()));
+            earlier.push((in_columns(excerpt), matching));
             let pages = &both.pages.pages;
             let ends: Vec<_> = pages.values().filter_map(|page| page.until()).collect();
             let begins: Vec<_> = pages.keys().copied().skip(1).collect();
@@ -206,8 +220,29 @@ fn writes(excerpt: Excerpt) -> usize {
     WRITTEN.get() - before
 }
 
+#[test]
+fn columns_are_written_once_for_all_and_anew_for_a_page_that_changed() {
+    let mut both = Both::new();
+    for node in 0..20 {
+        both.step((node, What::At(0, node.into())));
+    }
+    both.tick();
+    let everything = |both: &Both| writes(in_columns(both.excerpt(None)));
+    assert_eq!(everything(&both), 20);
+    assert_eq!(everything(&both), 0);
+    both.step((3, What::Heard));
+    both.tick();
+    assert!((1..=NODES_PER_PAGE).contains(&everything(&both)));
+    assert_eq!(everything(&both), 0);
+    // From its page to another one, which both are other pages then.
+    both.step((4, What::At(0, 120)));
+    both.tick();
+    assert!((2..=2 * NODES_PER_PAGE).contains(&everything(&both)));
+    assert_eq!(everything(&both), 0);
+}
+
 #[tokio::test(start_paused = true)]
-async fn json_is_dropped_when_nobody_was_sent_it_for_long_however_slowly_it_was_taken() {
+async fn records_are_dropped_when_nobody_was_sent_them_for_long_however_slowly_they_were_taken() {
     let mut both = Both::new();
     for node in 0..20 {
         both.step((node, What::At(0, node.into())));
@@ -215,23 +250,25 @@ async fn json_is_dropped_when_nobody_was_sent_it_for_long_however_slowly_it_was_
     both.tick();
     let wait = async |both: &mut Both, times: u32| {
         for _ in 0..times {
-            tokio::time::advance(JSON_KEPT).await;
+            tokio::time::advance(RECORDS_KEPT).await;
             both.pages.drop_unused(Instant::now());
         }
     };
     wait(&mut both, 1).await;
-    let json = |both: &Both| both.pages.excerpt(None, Encoding::Json);
-    // Asked for now, and taken later.
-    let slow = json(&both);
-    wait(&mut both, 5).await;
-    assert_eq!(writes(slow), 20);
-    wait(&mut both, 1).await;
-    assert_eq!(writes(json(&both)), 0, "it was used lately");
-    wait(&mut both, 2).await;
-    assert_eq!(writes(json(&both)), 20);
-    assert_eq!(writes(both.excerpt(None)), 20);
+    for encoding in [Encoding::Json, Encoding::Proto] {
+        let records = |both: &Both| both.pages.excerpt(None, encoding);
+        // Asked for now, and taken later.
+        let slow = records(&both);
+        wait(&mut both, 5).await;
+        assert_eq!(writes(slow), 20);
+        wait(&mut both, 1).await;
+        assert_eq!(writes(records(&both)), 0, "they were used lately");
+        wait(&mut both, 2).await;
+        assert_eq!(writes(records(&both)), 20);
+    }
+    assert_eq!(writes(in_columns(both.excerpt(None))), 20);
     wait(&mut both, 9).await;
-    assert_eq!(writes(both.excerpt(None)), 0, "protocol buffers are kept for good");
+    assert_eq!(writes(in_columns(both.excerpt(None))), 0, "columns are kept for good");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
     broadcast::{Cursor, Encoding, LiveMap, Viewer},
     domain::{Filter, Revision},
     http::{
-        frames::Frames,
+        frames::{Frames, NodeForm},
         reader::{Binary, Mirror},
     },
 };
@@ -20,13 +20,14 @@ pub(super) struct Client {
     pub(super) mirror: Mirror,
     pub(super) stalled: bool,
     encoding: Encoding,
+    form: NodeForm,
     binary: Binary,
     /// That of the picture it holds.
     epoch: Arc<str>,
 }
 
 impl Client {
-    pub(super) fn new(encoding: Encoding) -> Self {
+    pub(super) fn new(encoding: Encoding, form: NodeForm) -> Self {
         Self {
             viewer: None,
             filter: None,
@@ -34,6 +35,7 @@ impl Client {
             binary: Binary::default(),
             stalled: false,
             encoding,
+            form,
             epoch: Arc::default(),
         }
     }
@@ -82,7 +84,8 @@ impl Client {
             && frames > 0
             && let Ok(Some(delivery)) = timeout(REST, viewer.next()).await
         {
-            for frame in Frames::new(self.encoding, &self.epoch, delivery).take(frames) {
+            let all = Frames::new(self.encoding, &self.epoch, delivery).in_form(self.form);
+            for frame in all.take(frames) {
                 frames -= 1;
                 let message =
                     self.binary.message(self.encoding, &frame.whole(), &self.mirror).unwrap();

@@ -30,7 +30,7 @@ use self::{
     oracle::Oracle,
     steps::{Step, step},
 };
-use super::frames::TickEncoder;
+use super::frames::{NodeForm, TickEncoder};
 use crate::{
     broadcast::{Broadcaster, Committed, Encoding, LiveMap, Metrics, Settings},
     domain::{
@@ -85,7 +85,8 @@ async fn tell(story: Vec<Step>, encoding: Encoding) {
     let mut epochs = (1..).map(|number| format!("the-law-{number}"));
     let mut server = Server::start(World::new(LIFETIMES), epochs.next().unwrap(), &clock);
     let mut oracle = Oracle::default();
-    let mut clients = [(); 3].map(|()| Client::new(encoding));
+    let forms = [NodeForm::Records, NodeForm::Columns, NodeForm::Columns];
+    let mut clients = forms.map(|form| Client::new(encoding, form));
     for step in story.into_iter().chain([Step::Rest]) {
         match step {
             Step::Hear(heard) => {

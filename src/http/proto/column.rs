@@ -63,10 +63,15 @@ fn best_shift(naturals: &[u64]) -> (u32, u64) {
         shorter * 2 >= naturals.len()
     });
     let median: u32 = median.unwrap_or(63);
-    let near = median.saturating_sub(3)..=(median + 1).min(63);
-    let cost = |shift: u32| naturals.iter().map(|u| bits_of_code(*u, shift)).sum::<u64>();
-    let costs = near.map(|shift| (shift, cost(shift)));
-    costs.min_by_key(|(_, cost)| *cost).unwrap_or((median, 0))
+    let with = |shift: u32| (shift, naturals.iter().map(|u| bits_of_code(*u, shift)).sum::<u64>());
+    let mut best = with(median);
+    while let Some(lower) = best.0.checked_sub(1).map(with)
+        && lower.1 < best.1
+    {
+        best = lower;
+    }
+    let higher = with((median + 1).min(63));
+    if higher.1 < best.1 { higher } else { best }
 }
 
 #[derive(Default)]

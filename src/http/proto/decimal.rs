@@ -1,5 +1,7 @@
 //! Floats as the decimal fractions that they were written as.
 
+use super::messages::{Column, Decimals};
+
 /// Powers of ten by the number of decimals; more are not tried, since a 32-bit float of a usual
 /// size has fewer.
 const POWERS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
@@ -43,6 +45,44 @@ impl Decimal {
         #[expect(clippy::cast_possible_truncation, reason = "a whole number, of 10^13 at most")]
         Some((self.units * finer) as i64)
     }
+}
+
+/// Powers of ten by the number of decimals of a reading. Fewer than it takes for what a radio
+/// divides to be written to the last digit are rare.
+const WIDE_POWERS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+/// 2^51. A client that has nothing but 64-bit floats reads the code of a step from one of so many units to
+/// one of as many below zero, which is twice as great as that step, and can hold 2^53.
+const MOST_UNITS: f64 = 2_251_799_813_685_248.0;
+
+/// Readings in a column, each the difference from the one before.
+pub(super) fn decimals(readings: &[f64]) -> Option<Decimals> {
+    let units = |reading: f64, power: f64| {
+        // Adding zero takes the sign from zero, which no whole number has.
+        let units = (reading * power).round_ties_even() + 0.0;
+        let is_exact = (units / power).to_bits() == reading.to_bits();
+        #[expect(clippy::cast_possible_truncation, reason = "checked just here")]
+        (is_exact && units.abs() <= MOST_UNITS).then_some(units as i64)
+    };
+    // A fraction is one of more decimals as well, so they are tried on from where the last one was.
+    let mut powers = WIDE_POWERS.iter().enumerate();
+    let mut finest = powers.next();
+    for reading in readings {
+        while let Some((_, power)) = finest
+            && units(*reading, *power).is_none()
+        {
+            finest = powers.next();
+        }
+    }
+    let column = finest.and_then(|(decimals, power)| {
+        let units = readings.iter().map(|reading| units(*reading, *power));
+        let units = units.collect::<Option<Vec<_>>>()?;
+        let decimals = u32::try_from(decimals).ok()?;
+        Some(Decimals { decimals, values: Column::of_steps(units), exact: Vec::new() })
+    });
+    let decimals =
+        column.unwrap_or_else(|| Decimals { exact: readings.to_vec(), ..Decimals::default() });
+    (decimals != Decimals::default()).then_some(decimals)
 }
 
 /// A float as the 64-bit one that looks the same in decimals, which is how JSON has it: 182.65, not

@@ -3,14 +3,12 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use prost::{
-    Message as _,
-    encoding::{WireType, encode_key, encode_varint, message},
-};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
 use rustc_hash::FxHashMap;
 use serde_json::Number;
 
 use super::{
+    columns,
     messages::{
         Cell, CellUpdate, Error, Hello, MessageList, Node, NodeLeave, NodeList, NodeTelemetry,
         Pong, ServerKind, ServerMessage, Snapshot, TelemetryUpdate, TextMessage,
@@ -19,9 +17,9 @@ use super::{
 };
 use crate::{
     broadcast::{Binding, Frame, Picture, View},
-    domain::{self, Batch, CellCount, Change, MessageTypes, Missed, Revision},
+    domain::{self, Batch, CellCount, Change, Groups, MessageTypes, Missed, Revision},
     http::{
-        frames::{Kind, Part, Seen, Sorted},
+        frames::{Kind, NodeForm, Part, Seen, Sorted},
         protocol,
     },
 };
@@ -217,19 +215,35 @@ pub(in crate::http) fn missed(
 
 /// One part of a snapshot, without what [`lead`] puts before it: the fields of a message may
 /// stand in any order, and those with no value are not written.
-pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
+pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>, form: NodeForm) -> Bytes {
+    let whole = |node: &Arc<domain::Node>| Node::whole(node, picture.types);
+    let nodes = match form {
+        NodeForm::Columns
+            if part.nodes.len() >= FEWEST_ROWS && picture.types.groups() == Groups::ALL =>
+        {
+            columns::nodes(part.nodes.iter().map(|node| &**node))
+        }
+        _ => Snapshot { nodes: part.nodes.iter().map(whole).collect(), ..Snapshot::default() },
+    };
     let part = Snapshot {
         full: picture.full,
-        nodes: part.nodes.iter().map(|node| Node::whole(node, picture.types)).collect(),
         removed: part.removed.iter().map(|gone| gone.number).collect(),
         messages: part.messages.iter().map(|message| (&**message).into()).collect(),
         cells: part.cells.iter().map(Cell::from).collect(),
         zoom: zoom(part.cells),
         more: part.more,
-        ..Snapshot::default()
+        ..nodes
     };
     written(&part)
 }
+
+/// A part of a full snapshot, and not the last one: these nodes in columns.
+pub(in crate::http) fn part_in_columns<'a>(nodes: impl Iterator<Item = &'a domain::Node>) -> Bytes {
+    written(&Snapshot { full: true, more: true, ..columns::nodes(nodes) })
+}
+
+/// Fewer nodes than these take less room in records of their own.
+const FEWEST_ROWS: usize = if cfg!(test) { 2 } else { 4 };
 
 /// What stands around records in a part of a snapshot: the fields `full` and `more`, both true.
 pub(in crate::http) const BINDING: Binding =
@@ -248,14 +262,19 @@ fn record(node: &domain::Node, types: MessageTypes) -> Bytes {
     written(&Node::whole(node, types))
 }
 
-/// What stands before a part of so many bytes in its frame.
-pub(in crate::http) fn lead(epoch: &str, revision: Revision, part_bytes: usize) -> Bytes {
+/// What all parts of a snapshot say.
+pub(in crate::http) fn head(epoch: &str, revision: Revision) -> Bytes {
     let epoch = epoch.to_owned();
-    let head = Snapshot { epoch, revision: revision.0, ..Snapshot::default() };
-    let mut lead = Vec::new();
+    written(&Snapshot { epoch, revision: revision.0, ..Snapshot::default() })
+}
+
+/// What stands before a part of so many bytes in its frame: the head, and how long both are.
+pub(in crate::http) fn lead(head: &[u8], part_bytes: usize) -> Bytes {
+    let length = (head.len() + part_bytes) as u64;
+    let mut lead = Vec::with_capacity(1 + encoded_len_varint(length) + head.len());
     encode_key(SNAPSHOT, WireType::LengthDelimited, &mut lead);
-    encode_varint((head.encoded_len() + part_bytes) as u64, &mut lead);
-    head.encode_raw(&mut lead);
+    encode_varint(length, &mut lead);
+    lead.extend_from_slice(head);
     lead.into()
 }
 

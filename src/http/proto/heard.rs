@@ -15,6 +15,7 @@ pub(in crate::http) fn decode(frame: &[u8]) -> Result<ClientMessage, String> {
             resume: subscribe
                 .resume
                 .map(|resume| Resume { epoch: resume.epoch, revision: resume.revision }),
+            columns: subscribe.columns,
         },
         Some(ClientKind::Unsubscribe(_)) => ClientMessage::Unsubscribe,
         Some(ClientKind::RequestSnapshot(_)) => ClientMessage::RequestSnapshot,

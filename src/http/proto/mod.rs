@@ -1,6 +1,7 @@
 //! The conversation in protocol buffers, as `geocast.v1.proto` has it.
 
 mod column;
+mod columns;
 mod decimal;
 mod frames;
 mod heard;
@@ -11,7 +12,9 @@ pub(super) mod reading;
 mod records;
 mod rows;
 
-pub(super) use frames::{BINDING, ProtoTicks, encode, lead, missed, part, write_record};
+pub(super) use frames::{
+    BINDING, ProtoTicks, encode, head, lead, missed, part, part_in_columns, write_record,
+};
 pub(super) use heard::decode;
 
 /// For whoever wants to generate a client.

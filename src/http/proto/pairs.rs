@@ -14,7 +14,7 @@ use crate::{
         Tile, Timestamp, Waypoint, World, Zoom,
     },
     http::{
-        frames::{Frames, TickEncoder, encode},
+        frames::{Frames, NodeForm, TickEncoder, encode},
         protocol::{ErrorCode, ServerMessage},
     },
 };
@@ -236,7 +236,37 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
     let view = view(encoding, &[], &[], &cells);
     deliver(batch.revision, Content::Tick(encoder.encode(&batch, &view)));
     deliver(Revision(1 << 50), Content::Picture(Box::new(picture(&World::new(lifetimes), false))));
+
+    for patch in unlinked() {
+        world.apply(&patch, patch.heard);
+    }
+    world.seal();
+    let content = Content::Picture(Box::new(picture(&world, true)));
+    let delivery = Delivery { revision: world.revision(), sealed_at: Instant::now(), content };
+    let in_columns = Frames::new(encoding, epoch, delivery).in_form(NodeForm::Columns);
+    written.extend(in_columns.map(|frame| frame.whole()));
     written
+}
+
+/// Nodes as they stand in columns, which have everything but links.
+fn unlinked() -> Vec<Patch> {
+    let named = |name: &str| {
+        let id = NodeId::Named(name.into());
+        Patch { node: id, ..introduced(0) }
+    };
+    let mut patches =
+        vec![introduced(8), introduced(9), patch(10, 1), patch(11, 2), named("car/Ø"), named("b")];
+    patches[1].info = Info { short_name: Some("".into()), ..Info::default() };
+    patches[0].info.short_name = Some("0008".into());
+    patches[0].info.long_name = Some("Meshtastic 0008".into());
+    patches[1].telemetry = None;
+    if let Some(readings) = &mut patches[4].telemetry {
+        readings.values = vec![(Metric::Voltage, 1.0 / 3.0), (Metric::UptimeSeconds, 7.0)];
+    }
+    for patch in &mut patches {
+        patch.links = None;
+    }
+    patches
 }
 
 #[test]

@@ -9,7 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use super::messages::{Column, Decimals, NodeStatus, Position, PositionUpdate};
+use super::messages::{
+    Column, Decimals, Node, NodeColumns, NodeStatus, Position, PositionUpdate, Telemetry,
+    TelemetryColumns, Texts,
+};
 
 /// The `count` differences of a column; none if it is damaged.
 pub(in crate::http) fn differences(column: Option<&Column>, count: usize) -> Option<Vec<i64>> {
@@ -136,4 +139,128 @@ pub(in crate::http) fn statuses(status: &NodeStatus) -> Option<BTreeMap<u32, (bo
         Some((number.try_into().ok()?, (online == 1, heard)))
     })
     .collect()
+}
+
+/// Whole records of nodes, in the order of their rows.
+pub(in crate::http) fn nodes(columns: &NodeColumns) -> Option<Vec<Node>> {
+    let count = usize::try_from(columns.count).ok()?;
+    let numbers = steps(columns.numbers.as_ref(), count)?;
+    let mut nodes = Vec::new();
+    for number in numbers {
+        nodes.push(Node { number: number.try_into().ok()?, ..Node::default() });
+    }
+    let fields = steps(columns.fields.as_ref(), count)?;
+    let with = |bit: i64| (0..count).filter(|row| fields[*row] & bit != 0).collect::<Vec<_>>();
+    let named: Vec<_> = (0..count).filter(|row| fields[*row] & 1 == 0).collect();
+    let (numbers, rest) = columns.radio_ids.as_chunks();
+    let by_number = with(1);
+    if numbers.len() != by_number.len() || !rest.is_empty() {
+        return None;
+    }
+    let mut digits = vec![String::new(); count];
+    for (row, number) in by_number.into_iter().zip(numbers) {
+        let number = u32::from_be_bytes(*number);
+        nodes[row].id = Some(format!("!{number:08x}"));
+        digits[row] = format!("{:04x}", number & 0xffff);
+    }
+    for (row, id) in named.iter().zip(texts(columns.ids.as_ref(), named.len())?) {
+        nodes[*row].id = Some(id?);
+    }
+    let mut fill = |column: Option<&Texts>, field: fn(&mut Node) -> &mut Option<String>| {
+        for (node, text) in nodes.iter_mut().zip(texts(column, count)?) {
+            *field(node) = text;
+        }
+        Some(())
+    };
+    fill(columns.networks.as_ref(), |node| &mut node.network)?;
+    fill(columns.short_names.as_ref(), |node| &mut node.short_name)?;
+    fill(columns.long_names.as_ref(), |node| &mut node.long_name)?;
+    fill(columns.hw_models.as_ref(), |node| &mut node.hw_model)?;
+    fill(columns.roles.as_ref(), |node| &mut node.role)?;
+    fill(columns.firmwares.as_ref(), |node| &mut node.firmware)?;
+    fill(columns.channels.as_ref(), |node| &mut node.channel)?;
+
+    for row in with(8) {
+        nodes[row].short_name = Some(digits[row].clone());
+    }
+    for row in with(16) {
+        nodes[row].long_name = Some(format!("Meshtastic {}", digits[row]));
+    }
+    // What is left out is put back: these are messages like others then, of nodes by their rows.
+    let of_rows = |rows: usize| Column::of_steps((0..).take(rows));
+    let status = columns.status.clone().unwrap_or_default();
+    let status = NodeStatus { count: columns.count, numbers: of_rows(count), ..status };
+    for (node, (online, heard)) in nodes.iter_mut().zip(statuses(&status)?.into_values()) {
+        (node.online, node.last_heard) = (Some(online), Some(heard));
+    }
+    let rows = with(2);
+    let update = columns.positions.clone().unwrap_or_default();
+    let update = PositionUpdate {
+        count: rows.len().try_into().ok()?,
+        numbers: of_rows(rows.len()),
+        ..update
+    };
+    for (row, position) in rows.into_iter().zip(positions(&update, |_| None)?.into_values()) {
+        nodes[row].position = Some(position);
+    }
+    let rows = with(4);
+    let read = telemetry(columns.telemetry.as_ref(), rows.len())?;
+    for (row, telemetry) in rows.into_iter().zip(read) {
+        nodes[row].telemetry = Some(telemetry);
+    }
+    Some(nodes)
+}
+
+/// The text of each of so many rows.
+fn texts(texts: Option<&Texts>, rows: usize) -> Option<Vec<Option<String>>> {
+    let Some(texts) = texts else { return Some(vec![None; rows]) };
+    let count = usize::try_from(texts.count).ok().filter(|count| *count <= rows)?;
+    let mut rest = &*texts.texts;
+    let mut all = Vec::new();
+    for length in steps(texts.lengths.as_ref(), count)? {
+        let (text, after) = rest.split_at_checked(length.try_into().ok()?)?;
+        all.push(str::from_utf8(text).ok()?);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        return None;
+    }
+    if count == rows {
+        return Some(all.into_iter().map(|text| Some(text.to_owned())).collect());
+    }
+    let choices = steps(texts.choices.as_ref(), rows)?.into_iter().map(|choice| {
+        let choice = usize::try_from(choice).ok().filter(|choice| *choice <= count)?;
+        Some(all.get(choice).map(|text| (*text).to_owned()))
+    });
+    choices.collect()
+}
+
+/// The readings of so many rows.
+fn telemetry(columns: Option<&TelemetryColumns>, rows: usize) -> Option<Vec<Telemetry>> {
+    let Some(columns) = columns else { return (rows == 0).then(Vec::new) };
+    let times = steps(columns.times.as_ref(), rows)?.into_iter();
+    let times = times.map(|time| time.checked_mul(columns.time_unit_ms.into()));
+    let times: Option<Vec<_>> = times.collect();
+    let mut read: Vec<_> =
+        times?.into_iter().map(|time| Telemetry { time, ..Telemetry::default() }).collect();
+    for column in &columns.metrics {
+        let lacking = steps(column.lacking.as_ref(), rows)?;
+        let having: Vec<_> = (0..rows).filter(|row| lacking[*row] == 0).collect();
+        let decimals = column.values.clone().unwrap_or_default();
+        let values = if decimals.exact.is_empty() {
+            let unit = 10_f64.powi(decimals.decimals.try_into().ok()?);
+            let units = steps(decimals.values.as_ref(), having.len())?;
+            units.into_iter().map(|units| units as f64 / unit).collect()
+        } else {
+            decimals.exact
+        };
+        if values.len() != having.len() {
+            return None;
+        }
+        for (row, value) in having.into_iter().zip(values) {
+            read[row].metrics.push(column.metric);
+            read[row].values.push(value);
+        }
+    }
+    Some(read)
 }

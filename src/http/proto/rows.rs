@@ -54,16 +54,23 @@ pub(super) fn positions(
     mut rows: Vec<Move>,
 ) -> PositionUpdate {
     rows.sort_unstable_by_key(|row| row.number);
+    PositionUpdate {
+        revision,
+        more,
+        count: count(rows.len()),
+        numbers: Column::of_steps(rows.iter().map(|row| row.number.into())),
+        ..position_columns(relative, rows)
+    }
+}
+
+/// The same without saying which nodes these are.
+pub(super) fn position_columns(relative: bool, rows: Vec<Move>) -> PositionUpdate {
     let times = || rows.iter().map(|row| row.now.position.stamp.time);
     let time_unit_ms = time_unit_ms(times());
     let times = Column::of_steps(times().map(|time| in_units(time, time_unit_ms)));
     let moves = Moves { relative, rows };
     PositionUpdate {
-        revision,
-        more,
-        count: count(moves.rows.len()),
         relative,
-        numbers: Column::of_steps(moves.rows.iter().map(|row| row.number.into())),
         latitudes: moves.column(|known| Some(known.position.place.latitude_e7().into())),
         longitudes: moves.column(|known| Some(known.position.place.longitude_e7().into())),
         times,
@@ -74,22 +81,31 @@ pub(super) fn positions(
         ground_tracks: moves.decimals(|known| known.ground_track),
         sats_in_view: moves.column(|known| known.position.sats_in_view.map(i64::from)),
         precision_bits: moves.column(|known| known.position.precision_bits.map(i64::from)),
+        ..PositionUpdate::default()
     }
 }
 
 /// Status in columns, of nodes by their numbers.
 pub(super) fn statuses(revision: u64, more: bool, mut rows: Vec<(u32, Status)>) -> NodeStatus {
     rows.sort_unstable_by_key(|(number, _)| *number);
-    let heard = || rows.iter().map(|(_, status)| status.last_heard);
-    let time_unit_ms = time_unit_ms(heard());
     NodeStatus {
         revision,
         more,
         count: count(rows.len()),
         numbers: Column::of_steps(rows.iter().map(|(number, _)| i64::from(*number))),
-        online: Column::of_steps(rows.iter().map(|(_, status)| i64::from(status.online))),
-        last_heard: Column::of_steps(heard().map(|time| in_units(time, time_unit_ms))),
+        ..status_columns(rows.iter().map(|(_, status)| *status))
+    }
+}
+
+/// The same without saying which nodes these are.
+pub(super) fn status_columns(rows: impl Iterator<Item = Status> + Clone) -> NodeStatus {
+    let heard = rows.clone().map(|status| status.last_heard);
+    let time_unit_ms = time_unit_ms(heard.clone());
+    NodeStatus {
+        online: Column::of_steps(rows.map(|status| i64::from(status.online))),
+        last_heard: Column::of_steps(heard.map(|time| in_units(time, time_unit_ms))),
         time_unit_ms,
+        ..NodeStatus::default()
     }
 }
 
@@ -148,15 +164,15 @@ fn fields(position: &Position) -> i64 {
 }
 
 /// A second where all times are whole seconds, as those of radios are; else a millisecond.
-fn time_unit_ms(mut times: impl Iterator<Item = Timestamp>) -> u32 {
+pub(super) fn time_unit_ms(mut times: impl Iterator<Item = Timestamp>) -> u32 {
     if times.all(|time| time.as_millis() % 1000 == 0) { 1000 } else { 1 }
 }
 
-fn in_units(time: Timestamp, unit_ms: u32) -> i64 {
+pub(super) fn in_units(time: Timestamp, unit_ms: u32) -> i64 {
     time.as_millis() / i64::from(unit_ms)
 }
 
-fn count(rows: usize) -> u32 {
+pub(super) fn count(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
 }
 

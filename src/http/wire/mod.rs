@@ -37,7 +37,10 @@ const MAX_ANSWERS: usize = 16;
 
 /// Frames are written in batches of this size, or one by one where they are greater: no more than
 /// one batch waits for a client that takes nothing.
-const BATCH_BYTES: usize = 64 << 10;
+const BATCH_BYTES: usize = 256 << 10;
+
+/// What carriers write at once, at most.
+const AT_ONCE_BYTES: usize = 64 << 10;
 
 /// How much is read at once of what nobody wants to understand.
 const SWALLOWED_BYTES: usize = 4 << 10;
@@ -134,7 +137,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         let bytes: usize = frames.iter().map(Frame::payload_bytes).sum();
         // The library may have begun to answer a ping, which comes first.
         let is_busy = self.is_writing || self.pings > 0 || !self.answers.is_empty();
-        if is_busy || bytes > BATCH_BYTES || !self.protocol.can_write() {
+        if is_busy || bytes > AT_ONCE_BYTES || !self.protocol.can_write() {
             return Written::Nothing;
         }
         for frame in frames {

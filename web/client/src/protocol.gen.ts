@@ -49,7 +49,11 @@ export type ClientMessage = { "type": "subscribe", filter?: Filter,
 /**
  * Go on from here instead of starting again. The filter must be the one that was held.
  */
-resume?: Resume, } | { "type": "unsubscribe" } | { "type": "request_snapshot" } | { "type": "ping", id?: number, };
+resume?: Resume,
+/**
+ * Snapshots may hold nodes in columns, where frames are binary.
+ */
+columns?: boolean, } | { "type": "unsubscribe" } | { "type": "request_snapshot" } | { "type": "ping", id?: number, };
 
 export type PositionRecord = {
 /**

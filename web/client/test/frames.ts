@@ -1,4 +1,5 @@
 import type { NodeRecord, PositionRecord, ServerMessage } from '../src/protocol.gen.js';
+import { protoColumns } from './columns.js';
 import { type Chance, column, frame, stepwise } from './reference.js';
 
 const units = (degrees: number) => Math.round(degrees * 1e7);
@@ -25,7 +26,7 @@ export function protoTelemetry(time: number, readings: object): object {
 }
 
 /** What the description calls a metric. */
-function protoMetric(name: string): string {
+export function protoMetric(name: string): string {
 	return `METRIC_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
@@ -128,16 +129,21 @@ export function binary(message: ServerMessage, book: Book, chance: Chance): Uint
 			return frame({ error: message });
 		case 'pong':
 			return frame({ pong: message });
-		case 'snapshot':
+		case 'snapshot': {
+			const inColumns = byNumber(message.nodes.filter(() => chance.maybe()));
+			const rows = inColumns.map(({ number, record }) => ({ number, node: record }));
+			const others = message.nodes.filter((node) => inColumns.every(({ record }) => record !== node));
 			return frame({
 				snapshot: {
 					...message,
-					nodes: nodes(message.nodes),
+					nodes: nodes(others),
+					columns: protoColumns(rows, chance),
 					removed: message.removed.map(book.numberOf),
 					cells: cells(message.cells ?? []),
 					zoom: zoom(message.cells ?? []),
 				},
 			});
+		}
 		case 'node_enter':
 			return frame({ nodeEnter: { ...message, nodes: nodes(message.nodes) } });
 		case 'node_update': {

@@ -1,28 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { Mirror } from '../src/mirror.js';
-import { Decoder } from '../src/proto/decode.js';
 import { encode } from '../src/proto/encode.js';
-import type { ClientMessage, Filter, NodeRecord, PositionRecord, ServerMessage } from '../src/protocol.gen.js';
+import type { ClientMessage, Filter, NodeRecord, PositionRecord } from '../src/protocol.gen.js';
+import { Client, EPOCH, snapshot } from './client.js';
 import { anyPosition, protoNode, protoPosition, protoPositions, protoTelemetry } from './frames.js';
 import { Chance, ClientFrame, column, frame } from './reference.js';
-
-const EPOCH = 'e1';
-
-/** A client that gets binary frames. */
-class Client {
-	readonly mirror = new Mirror();
-	readonly decoder = new Decoder((id) => this.mirror.latest(id));
-
-	hears(message: object): ServerMessage | null {
-		const decoded = this.decoder.decode(frame(message));
-		if (decoded) this.mirror.apply(decoded);
-		return decoded;
-	}
-}
-
-function snapshot(nodes: object[], fields: object = {}): object {
-	return { snapshot: { epoch: EPOCH, revision: 1, full: true, nodes, ...fields } };
-}
 
 const FULL_NODE: NodeRecord = {
 	id: '!a1b2c3d4',
@@ -297,10 +278,15 @@ describe('what a client says in binary', () => {
 		expect(read({ type: 'request_snapshot' })).toEqual({ requestSnapshot: {} });
 		expect(read({ type: 'ping' })).toEqual({ ping: {} });
 		expect(read({ type: 'ping', id: 0 })).toEqual({ ping: { id: 0 } });
-		expect(read({ type: 'subscribe' })).toEqual({ subscribe: {} });
+		expect(read({ type: 'subscribe', columns: false })).toEqual({ subscribe: {} });
 		expect(read({ type: 'subscribe', filter: {}, resume: { epoch: 'é', revision: 2 ** 50 } })).toEqual({
-			subscribe: { filter: {}, resume: { epoch: 'é', revision: 2 ** 50 } },
+			subscribe: { filter: {}, resume: { epoch: 'é', revision: 2 ** 50 }, columns: true },
 		});
+	});
+
+	test('asks for columns with every subscription', () => {
+		expect(read({ type: 'subscribe' })).toEqual({ subscribe: { columns: true } });
+		expect(read({ type: 'subscribe', filter: {} })).toEqual({ subscribe: { filter: {}, columns: true } });
 	});
 
 	test('holds every part of a filter', () => {
@@ -336,6 +322,7 @@ describe('what a client says in binary', () => {
 						}),
 						...(cells && { cells: cells.zoom ? cells : {} }),
 					},
+					columns: true,
 				},
 			});
 		});

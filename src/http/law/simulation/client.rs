@@ -185,7 +185,11 @@ impl Client {
         self.mirror.unanswered += 1;
         let filter = words(&wanted);
         self.asked = Some(wanted);
-        self.say(json!({ "type": "subscribe", "filter": filter, "resume": resume })).await;
+        let columns = self.number % 4 == 1;
+        self.say(json!({
+            "type": "subscribe", "filter": filter, "resume": resume, "columns": columns
+        }))
+        .await;
     }
 
     fn cursor(&self) -> Option<Value> {

@@ -30,6 +30,8 @@ pub(in crate::http) struct Subscribe {
     pub filter: Option<Filter>,
     #[prost(message, tag = "2")]
     pub resume: Option<Resume>,
+    #[prost(bool, tag = "3")]
+    pub columns: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::{Message, Oneof};
 
-use super::{Cell, Column, Decimals, Node, Telemetry, TextMessage};
+use super::{Cell, Column, Decimals, Node, NodeColumns, Telemetry, TextMessage};
 
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::http) struct ServerMessage {
@@ -78,6 +78,8 @@ pub(in crate::http) struct Snapshot {
     pub zoom: u32,
     #[prost(bool, tag = "9")]
     pub more: bool,
+    #[prost(message, tag = "10")]
+    pub columns: Option<NodeColumns>,
 }
 
 /// `NodeEnter` and `NodeUpdate`. Each node is an encoded [`Node`]: the bytes of a message in a list

@@ -78,7 +78,7 @@ fn shows(text: &str, field: &FieldDescriptor) -> bool {
         Value::Bool(flag) => flag.to_string(),
         Value::U32(number) => number.to_string(),
         Value::U64(number) => number.to_string(),
-        Value::I32(number) => number.to_string(),
+        Value::I32(number) | Value::EnumNumber(number) => number.to_string(),
         Value::I64(number) => number.to_string(),
         Value::F64(number) => number.to_string(),
         other => panic!("a field with {other:?}"),
@@ -144,6 +144,10 @@ fn the_structs_are_those_of_the_published_description() {
         agrees::<TextMessage>(pool, "Message"),
         agrees::<Waypoint>(pool, "Waypoint"),
         agrees::<Cell>(pool, "Cell"),
+        agrees::<NodeColumns>(pool, "NodeColumns"),
+        agrees::<TelemetryColumns>(pool, "TelemetryColumns"),
+        agrees::<MetricColumn>(pool, "MetricColumn"),
+        agrees::<Texts>(pool, "Texts"),
     ];
     let mut described: Vec<_> =
         pool.all_messages().map(|message| message.name().to_owned()).collect();

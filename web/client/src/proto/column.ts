@@ -37,20 +37,26 @@ export class Column {
 
 	/** The numbers themselves: each the difference from `bases[i]`, or from the row before where there are no bases. */
 	values(count: number, bases?: number[]): number[] {
+		const result = this.differences(count);
 		let before = 0;
-		return this.differences(count).map((difference, i) => {
-			before = (bases ? (bases[i] ?? 0) : before) + difference;
-			return before;
-		});
+		for (let i = 0; i < count; i++) {
+			if (bases) before = bases[i] ?? 0;
+			before += result[i] as number;
+			result[i] = before;
+		}
+		return result;
 	}
 
 	private differences(count: number): number[] {
 		if (this.bits.length === 0) return new Array<number>(count).fill(0);
 		const bits = new BitReader(this.bits);
+		const unit = 2 ** this.shift;
 		const result: number[] = [];
 		while (result.length < count) {
-			const natural = (bits.number() - 1) * 2 ** this.shift + bits.read(this.shift);
-			result.push(natural % 2 === 0 ? natural / 2 : -(natural + 1) / 2);
+			const natural = (bits.number() - 1) * unit + bits.read(this.shift);
+			// In the place of `%`, which is slow for numbers of more than 31 bits.
+			const half = Math.floor(natural / 2);
+			result.push(half * 2 === natural ? half : -half - 1);
 		}
 		if (bits.left >= 8) throw new ProtoError('a column has more numbers than rows');
 		return result;
@@ -115,7 +121,7 @@ class BitReader {
 			const free = 8 - (this.at % 8);
 			const taken = Math.min(free, wanted);
 			const byte = this.bytes[this.at >> 3] as number;
-			result = result * 2 ** taken + ((byte >> (free - taken)) & (2 ** taken - 1));
+			result = result * (1 << taken) + ((byte >> (free - taken)) & ((1 << taken) - 1));
 			this.at += taken;
 			wanted -= taken;
 		}

@@ -7,9 +7,11 @@ import type {
 	TelemetryUpdate,
 } from '../protocol.gen.js';
 import { Column } from './column.js';
+import { nodeColumns } from './columns.js';
 import { positionUpdate } from './positions.js';
 import { ProtoError, Reader } from './reader.js';
 import { cell, cellRecord, type NumberedCell, node, readTick, telemetry, textMessage } from './records.js';
+import { StatusColumns } from './status.js';
 import { NodeTable, type NumberedNode } from './table.js';
 
 type MessageOf<Type extends ServerMessage['type']> = Extract<ServerMessage, { type: Type }>;
@@ -81,6 +83,7 @@ function hello(table: NodeTable, reader: Reader): MessageOf<'hello'> {
 
 function snapshot(table: NodeTable, reader: Reader): MessageOf<'snapshot'> {
 	const nodes: NumberedNode[] = [];
+	let inColumns: NumberedNode[] = [];
 	const removed: number[] = [];
 	const cells: NumberedCell[] = [];
 	const result: MessageOf<'snapshot'> = {
@@ -104,10 +107,11 @@ function snapshot(table: NodeTable, reader: Reader): MessageOf<'snapshot'> {
 		else if (reader.field === 7) cells.push(reader.message(cell));
 		else if (reader.field === 8) zoom = reader.uint();
 		else if (reader.field === 9) result.more = reader.bool();
+		else if (reader.field === 10) inColumns = reader.message(nodeColumns);
 	}
 	table.enterEpoch(result.epoch);
 	result.removed = table.idsOf(removed);
-	result.nodes = nodes.map((one) => table.introduce(one));
+	result.nodes = [...nodes, ...inColumns].map((one) => table.introduce(one));
 	if (cells.length > 0 || zoom !== undefined) result.cells = cells.map((one) => cellRecord(one, zoom ?? 0));
 	return result;
 }
@@ -148,20 +152,16 @@ function nodeTelemetry(reader: Reader): { number: number; record: TelemetryUpdat
 
 function nodeStatus(table: NodeTable, reader: Reader): MessageOf<'node_status'> {
 	let count = 0;
-	let timeUnitMs = 0;
-	const columns = new Map<number, Column>();
+	let numbers = Column.EMPTY;
+	const columns = new StatusColumns();
 	const tick = readTick(reader, (field) => {
 		if (field === 3) count = reader.uint();
-		else if (field === 7) timeUnitMs = reader.uint();
-		else if (field >= 4 && field <= 6) columns.set(field, reader.message(Column.decode));
+		else if (field === 4) numbers = reader.message(Column.decode);
+		else columns.read(reader);
 	});
-	const column = (field: number) => columns.get(field) ?? Column.EMPTY;
-	const numbers = column(4).ascending(count);
-	const [online, lastHeard] = [column(5).values(count), column(6).values(count)];
-	const rows = numbers.map((number, i) => ({
-		number,
-		record: { id: '', online: online[i] === 1, lastHeard: (lastHeard[i] as number) * timeUnitMs },
-	}));
+	const ascending = numbers.ascending(count);
+	const statuses = columns.rows(count);
+	const rows = ascending.map((number, i) => ({ number, record: { id: '', ...statuses[i] } }));
 	return { type: 'node_status', ...tick, nodes: table.named(rows) };
 }
 

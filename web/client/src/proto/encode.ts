@@ -11,6 +11,8 @@ export function encode(message: ClientMessage): Uint8Array<ArrayBuffer> {
 			const subscribe = new Writer();
 			if (message.filter) subscribe.message(1, filter(message.filter));
 			if (message.resume) subscribe.message(2, resume(message.resume));
+			// The decoder reads them.
+			if (message.columns ?? true) subscribe.uint(3, 1);
 			return frame.message(1, subscribe).finish();
 		}
 		case 'unsubscribe':

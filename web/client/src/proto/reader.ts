@@ -76,12 +76,7 @@ export class Reader {
 	}
 
 	string(): string {
-		const bytes = this.bytes();
-		try {
-			return UTF8.decode(bytes);
-		} catch {
-			throw new ProtoError('a text is not UTF-8');
-		}
+		return text(this.bytes());
 	}
 
 	message<T>(decode: (reader: Reader) => T): T {
@@ -135,6 +130,14 @@ export class Reader {
 		if (length > this.data.length - start) throw new ProtoError('the message is cut short');
 		this.at = start + length;
 		return start;
+	}
+}
+
+export function text(utf8: Uint8Array): string {
+	try {
+		return UTF8.decode(utf8);
+	} catch {
+		throw new ProtoError('a text is not UTF-8');
 	}
 }
 
