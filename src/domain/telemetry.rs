@@ -149,6 +149,7 @@ impl Telemetry {
     pub fn restore(mut sections: Vec<(Section, Stamp)>, mut values: Vec<(Metric, f64)>) -> Self {
         sections.sort_by_key(|(section, _)| *section);
         values.sort_by_key(|(metric, _)| *metric);
+        values.dedup_by_key(|(metric, _)| *metric);
         Self { sections, values }
     }
 

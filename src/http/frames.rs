@@ -12,6 +12,7 @@ use super::{
     json::{self, JsonTicks},
     proto::{self, ProtoTicks},
     protocol::ServerMessage,
+    session::NodeForm,
 };
 pub(super) use crate::broadcast::Frame;
 use crate::{
@@ -59,16 +60,6 @@ impl Encoder for TickEncoder {
     fn columns<'a>(nodes: impl Iterator<Item = &'a Node>) -> Bytes {
         proto::part_in_columns(nodes)
     }
-}
-
-/// How a client reads the nodes of snapshots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum NodeForm {
-    /// One by one.
-    #[default]
-    Records,
-    /// In columns, as far as there are any in its encoding.
-    Columns,
 }
 
 /// Records of nodes in one frame: some 50 KB of JSON. Tests have few nodes and want several
@@ -239,7 +230,6 @@ impl Sorted {
 /// The frames of one delivery, in order, each written when it is asked for.
 pub(super) struct Frames {
     encoding: Encoding,
-    form: NodeForm,
     /// The epoch and the revision, as all parts of a snapshot say them.
     head: Bytes,
     delivery: Delivery,
@@ -264,12 +254,11 @@ impl Frames {
             (Content::Picture(_), Encoding::Json) => json::head(epoch, delivery.revision),
             (Content::Picture(_), Encoding::Proto) => proto::head(epoch, delivery.revision),
         };
-        Self { encoding, form: NodeForm::default(), head, delivery, sorted, plan, next: 0 }
+        Self { encoding, head, delivery, sorted, plan, next: 0 }
     }
 
     /// The same for a client that reads the nodes of snapshots in this form.
     pub(super) fn in_form(mut self, form: NodeForm) -> Self {
-        self.form = form;
         if let Content::Picture(picture) = &mut self.delivery.content
             && self.encoding == Encoding::Proto
             && form == NodeForm::Columns
@@ -327,7 +316,7 @@ impl Iterator for Frames {
                 let part = part(picture, index)?;
                 let rest = match encoding {
                     Encoding::Json => json::part(picture, &part),
-                    Encoding::Proto => proto::part(picture, &part, self.form),
+                    Encoding::Proto => proto::part(picture, &part),
                 };
                 Some(self.snapshot(rest))
             }
@@ -402,9 +391,6 @@ mod tests {
         let part = Part { nodes: &nodes, removed: &[], messages: &[], cells: &[], more: true };
         assert_eq!(bound(Encoding::Json), json::part(&picture, &part));
         let read = |bytes: &[u8]| proto::messages::Snapshot::decode(bytes).unwrap();
-        assert_eq!(
-            read(&bound(Encoding::Proto)),
-            read(&proto::part(&picture, &part, NodeForm::Records))
-        );
+        assert_eq!(read(&bound(Encoding::Proto)), read(&proto::part(&picture, &part)));
     }
 }

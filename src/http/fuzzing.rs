@@ -36,7 +36,7 @@ pub fn binary_message(bytes: &[u8]) -> Result<Option<Filter>, Bytes> {
 
 fn asked(action: Action, encoding: Encoding) -> Result<Option<Filter>, Bytes> {
     let answer = match action {
-        Action::Subscribe(filter, _) => return Ok(Some(filter)),
+        Action::Subscribe(filter, ..) => return Ok(Some(filter)),
         Action::Unsubscribe | Action::Snapshot => return Ok(None),
         Action::Pong(id) => ServerMessage::Pong { id, time: 0 },
         Action::Refuse(InvalidFilter { code, message }) => {

@@ -4,7 +4,6 @@ use serde_json::Number;
 
 use super::{
     filter::InvalidFilter,
-    frames::NodeForm,
     proto,
     protocol::{ClientMessage, ErrorCode},
 };
@@ -13,11 +12,21 @@ use crate::{
     domain::{Filter, Revision},
 };
 
+/// How a client reads the nodes of snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum NodeForm {
+    /// One by one.
+    #[default]
+    Records,
+    /// In columns, as far as there are any in its encoding.
+    Columns,
+}
+
 /// What is to be done about a message.
 #[derive(Debug, PartialEq)]
 pub(super) enum Action {
     /// Show what matches this filter, from the cursor on.
-    Subscribe(Filter, Option<Cursor>),
+    Subscribe(Filter, Option<Cursor>, NodeForm),
     /// Show nothing more.
     Unsubscribe,
     /// Show everything again.
@@ -46,18 +55,12 @@ impl Action {
 pub(super) struct Session {
     encoding: Encoding,
     subscribed: bool,
-    form: NodeForm,
 }
 
 impl Session {
     /// One who speaks this encoding. Text is understood from everybody.
     pub(super) fn new(encoding: Encoding) -> Self {
-        Self { encoding, ..Self::default() }
-    }
-
-    /// How it reads the nodes of snapshots.
-    pub(super) fn form(&self) -> NodeForm {
-        self.form
+        Self { encoding, subscribed: false }
     }
 
     /// What a text frame asks for. A mistake is answered, and the connection goes on.
@@ -79,7 +82,7 @@ impl Session {
     /// The client is subscribed by its URL.
     pub(super) fn on_query(&mut self, filter: Filter) -> Action {
         self.subscribed = true;
-        Action::Subscribe(filter, None)
+        Action::Subscribe(filter, None, NodeForm::Records)
     }
 
     fn on_message(&mut self, message: Result<ClientMessage, String>) -> Action {
@@ -94,12 +97,12 @@ impl Session {
             ClientMessage::Subscribe { filter, resume, columns } => {
                 let filter = Filter::try_from(filter.unwrap_or_default())?;
                 self.subscribed = true;
-                self.form = if columns { NodeForm::Columns } else { NodeForm::Records };
                 let resume = resume.map(|resume| Cursor {
                     epoch: resume.epoch,
                     revision: Revision(resume.revision),
                 });
-                Action::Subscribe(filter, resume)
+                let form = if columns { NodeForm::Columns } else { NodeForm::Records };
+                Action::Subscribe(filter, resume, form)
             }
             ClientMessage::Unsubscribe => {
                 self.subscribed = false;
@@ -145,8 +148,11 @@ mod tests {
         };
         let cursor = Cursor { epoch: "e".to_owned(), revision: Revision(8123) };
         let filter = filter.with_node_ids([NodeId::Radio(0xa1b2_c3d4)]);
-        assert_eq!(action, Action::Subscribe(filter, Some(cursor)));
-        assert_eq!(on(r#"{"type":"subscribe"}"#), Action::Subscribe(Filter::default(), None));
+        assert_eq!(action, Action::Subscribe(filter, Some(cursor), NodeForm::Records));
+        let everything = |form| Action::Subscribe(Filter::default(), None, form);
+        assert_eq!(on(r#"{"type":"subscribe"}"#), everything(NodeForm::Records));
+        let in_columns = r#"{"type":"subscribe","columns":true}"#;
+        assert_eq!(on(in_columns), everything(NodeForm::Columns));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{
     opening::{check_origin, hello, millis},
     protocol::{CloseReason, ErrorCode, ServerMessage},
     roster::Transport,
-    session::{Action, Session},
+    session::{Action, NodeForm, Session},
     wire::{Event, Fault, Rest, Wire},
 };
 use crate::{
@@ -95,6 +95,7 @@ struct Connection<'a> {
     /// Who it is, and so what it may be shown.
     caller: Box<Caller>,
     encoding: Encoding,
+    form: NodeForm,
     session: Session,
     allowance: Allowance,
     next_heartbeat: Instant,
@@ -126,6 +127,7 @@ impl<'a> Connection<'a> {
         Self {
             state,
             encoding,
+            form: NodeForm::default(),
             session: Session::new(encoding),
             allowance: Allowance::new(client.share.clone(), now),
             client,
@@ -161,7 +163,7 @@ impl<'a> Connection<'a> {
             let sealed_at = delivery.sealed_at;
             let outlet = Arc::clone(&self.outlet);
             let frames = Frames::new(self.encoding, self.state.live.epoch(), delivery);
-            let frames = frames.in_form(self.session.form());
+            let frames = frames.in_form(self.form);
             let frames = frames.inspect(move |frame| outlet.meter.sends(frame));
             let frames = frames.map(|frame| [frame.lead, frame.rest]);
             self.deliver(viewer, &mut Box::new(frames)).await?;
@@ -290,7 +292,8 @@ impl<'a> Connection<'a> {
 
     async fn act(&mut self, viewer: &Viewer, action: Action) -> Result<(), End> {
         match action {
-            Action::Subscribe(filter, resume) => {
+            Action::Subscribe(filter, resume, form) => {
+                self.form = form;
                 // What is told about then tells who moved elsewhere.
                 let resume = resume.filter(|_| self.caller.view.is_none());
                 viewer.subscribe(self.caller.narrow(filter), resume).await?;

@@ -35,6 +35,11 @@ impl Excerpt {
         self.in_columns = true;
     }
 
+    /// Whether it does.
+    pub fn is_in_columns(&self) -> bool {
+        self.in_columns
+    }
+
     /// Whether all has been written.
     pub fn is_done(&self) -> bool {
         self.pages.as_slice().is_empty()
@@ -68,7 +73,12 @@ impl Excerpt {
             if nodes + count > NODES_PER_PAGE {
                 break;
             }
-            if nodes == 0 && count > 0 && matches!(shown, Shown::All) {
+            let is_whole = count > 0 && matches!(shown, Shown::All);
+            // In columns it is written already, or will be for others as well.
+            if is_whole && self.in_columns && nodes > 0 {
+                break;
+            }
+            if is_whole && nodes == 0 {
                 let whole = if self.in_columns {
                     page.in_columns::<E>()
                 } else {

@@ -1,5 +1,5 @@
-//! All nodes in pages, neighbours on the same one, each page with their records as they were last
-//! written.
+//! All nodes in pages, neighbours on the same one, each page with their records, and with them in
+//! columns, as they were last written.
 //!
 //! A picture is made of pages: of whole ones where it shows all of their nodes, which is a matter of
 //! passing on bytes that are shared. A page that somebody holds is not changed, but copied for the
@@ -21,12 +21,12 @@ use page::Page;
 use super::{Encoder, Encoding};
 use crate::domain::{Area, Change, Node, Place};
 
-/// Nodes on a page, and in a part of a picture, at most: some 5 KB in columns, 20 KB as protocol buffers,
-/// and 50 KB as JSON. Tests have few nodes and want several pages all the same.
+/// Nodes on a page, and in a part of a picture, at most: some 5 KB in columns, 20 KB as protocol
+/// buffers, and 50 KB as JSON. Tests have few nodes and want several pages all the same.
 const NODES_PER_PAGE: usize = if cfg!(test) { 4 } else { 100 };
 
-/// How long records are kept at least after somebody was sent some, and twice that at most. They take
-/// four to twelve times as much as columns, which are kept for good.
+/// How long records are kept at least after somebody was sent some, and twice that at most. They
+/// take several times as much as columns, which are kept for good.
 const RECORDS_KEPT: Duration = Duration::from_secs(10);
 
 /// Where a node stands among all: along the Z-order curve. Those without a place come last.

@@ -9,8 +9,9 @@ use crate::{
     broadcast::{Cursor, Encoding, LiveMap, Viewer},
     domain::{Filter, Revision},
     http::{
-        frames::{Frames, NodeForm},
+        frames::Frames,
         reader::{Binary, Mirror},
+        session::NodeForm,
     },
 };
 

@@ -30,7 +30,7 @@ use self::{
     oracle::Oracle,
     steps::{Step, step},
 };
-use super::frames::{NodeForm, TickEncoder};
+use super::{frames::TickEncoder, session::NodeForm};
 use crate::{
     broadcast::{Broadcaster, Committed, Encoding, LiveMap, Metrics, Settings},
     domain::{

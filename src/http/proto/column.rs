@@ -65,10 +65,13 @@ fn best_shift(naturals: &[u64]) -> (u32, u64) {
     let median: u32 = median.unwrap_or(63);
     let with = |shift: u32| (shift, naturals.iter().map(|u| bits_of_code(*u, shift)).sum::<u64>());
     let mut best = with(median);
-    while let Some(lower) = best.0.checked_sub(1).map(with)
-        && lower.1 < best.1
-    {
-        best = lower;
+    // Of numbers of one size, one shift may be no better than the next and the one after it be.
+    for lower in (0..median).rev().map(with) {
+        if lower.1 < best.1 {
+            best = lower;
+        } else if lower.0 + 1 < best.0 {
+            break;
+        }
     }
     let higher = with((median + 1).min(63));
     if higher.1 < best.1 { higher } else { best }
@@ -182,6 +185,12 @@ mod tests {
 
     fn any_size() -> impl Strategy<Value = i64> {
         (any::<i64>(), 0..64_u32).prop_map(|(number, shift)| number >> shift)
+    }
+
+    #[test]
+    fn the_best_shift_is_found_behind_one_that_is_no_better() {
+        let naturals = [0, 0, 256, 256, 256].map(natural);
+        assert_eq!(best_shift(&naturals), (8, 51));
     }
 
     proptest! {

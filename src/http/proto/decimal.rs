@@ -47,12 +47,12 @@ impl Decimal {
     }
 }
 
-/// Powers of ten by the number of decimals of a reading. Fewer than it takes for what a radio
-/// divides to be written to the last digit are rare.
-const WIDE_POWERS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+/// Powers of ten by the number of decimals of a reading. What a radio computes as a 32-bit float has
+/// nine digits, some of them behind two or three zeros.
+const WIDE_POWERS: [f64; 13] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
 
-/// 2^51. A client that has nothing but 64-bit floats reads the code of a step from one of so many units to
-/// one of as many below zero, which is twice as great as that step, and can hold 2^53.
+/// Readings have fewer units than these, 2^51. So the step between two is less than 2^52, and its code
+/// less than 2^53: a client that has no whole numbers but 64-bit floats reads it as it is.
 const MOST_UNITS: f64 = 2_251_799_813_685_248.0;
 
 /// Readings in a column, each the difference from the one before.
@@ -62,7 +62,7 @@ pub(super) fn decimals(readings: &[f64]) -> Option<Decimals> {
         let units = (reading * power).round_ties_even() + 0.0;
         let is_exact = (units / power).to_bits() == reading.to_bits();
         #[expect(clippy::cast_possible_truncation, reason = "checked just here")]
-        (is_exact && units.abs() <= MOST_UNITS).then_some(units as i64)
+        (is_exact && units.abs() < MOST_UNITS).then_some(units as i64)
     };
     // A fraction is one of more decimals as well, so they are tried on from where the last one was.
     let mut powers = WIDE_POWERS.iter().enumerate();

@@ -19,7 +19,7 @@ use crate::{
     broadcast::{Binding, Frame, Picture, View},
     domain::{self, Batch, CellCount, Change, Groups, MessageTypes, Missed, Revision},
     http::{
-        frames::{Kind, NodeForm, Part, Seen, Sorted},
+        frames::{Kind, Part, Seen, Sorted},
         protocol,
     },
 };
@@ -215,15 +215,15 @@ pub(in crate::http) fn missed(
 
 /// One part of a snapshot, without what [`lead`] puts before it: the fields of a message may
 /// stand in any order, and those with no value are not written.
-pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>, form: NodeForm) -> Bytes {
-    let whole = |node: &Arc<domain::Node>| Node::whole(node, picture.types);
-    let nodes = match form {
-        NodeForm::Columns
-            if part.nodes.len() >= FEWEST_ROWS && picture.types.groups() == Groups::ALL =>
-        {
-            columns::nodes(part.nodes.iter().map(|node| &**node))
-        }
-        _ => Snapshot { nodes: part.nodes.iter().map(whole).collect(), ..Snapshot::default() },
+pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
+    let in_columns = picture.excerpt.is_in_columns()
+        && picture.types.groups() == Groups::ALL
+        && part.nodes.len() >= FEWEST_ROWS;
+    let nodes = if in_columns {
+        columns::nodes(part.nodes.iter().map(|node| &**node))
+    } else {
+        let whole = |node: &Arc<domain::Node>| Node::whole(node, picture.types);
+        Snapshot { nodes: part.nodes.iter().map(whole).collect(), ..Snapshot::default() }
     };
     let part = Snapshot {
         full: picture.full,

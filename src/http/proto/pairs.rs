@@ -6,6 +6,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::{head, lead, part_in_columns};
 use crate::{
     broadcast::{Content, Delivery, Encoder as _, Encoding, Excerpt, Picture, View},
     domain::{
@@ -14,8 +15,10 @@ use crate::{
         Tile, Timestamp, Waypoint, World, Zoom,
     },
     http::{
-        frames::{Frames, NodeForm, TickEncoder, encode},
+        frames::{Frames, Part, TickEncoder, encode},
+        json,
         protocol::{ErrorCode, ServerMessage},
+        session::NodeForm,
     },
 };
 
@@ -176,14 +179,6 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
     };
 
     let all = Filter::default();
-    let picture = |world: &World, full| {
-        let mut nodes = world.matching(&all);
-        nodes.sort_by_key(|node| node.number);
-        let messages = world.recent_messages(&all);
-        let (types, removed) = (MessageTypes::ALL, Vec::new());
-        let excerpt = Excerpt::default();
-        Picture { types, full, excerpt, nodes, removed, messages, cells: None }
-    };
     let lifetimes = Lifetimes { offline_after: LONG, forget_after: LONG * 2, tombstones: LONG };
     let mut world = World::new(lifetimes);
     let mut encoder = TickEncoder::default();
@@ -237,14 +232,51 @@ fn frames(encoding: Encoding) -> Vec<Bytes> {
     deliver(batch.revision, Content::Tick(encoder.encode(&batch, &view)));
     deliver(Revision(1 << 50), Content::Picture(Box::new(picture(&World::new(lifetimes), false))));
 
+    written.extend(in_columns(encoding, &mut world));
+    written
+}
+
+fn picture(world: &World, full: bool) -> Picture {
+    let all = Filter::default();
+    let mut nodes = world.matching(&all);
+    nodes.sort_by_key(|node| node.number);
+    Picture {
+        types: MessageTypes::ALL,
+        full,
+        excerpt: Excerpt::default(),
+        nodes,
+        removed: Vec::new(),
+        messages: world.recent_messages(&all),
+        cells: None,
+    }
+}
+
+/// Snapshots of more nodes, in columns where there are any.
+fn in_columns(encoding: Encoding, world: &mut World) -> Vec<Bytes> {
     for patch in unlinked() {
         world.apply(&patch, patch.heard);
     }
     world.seal();
-    let content = Content::Picture(Box::new(picture(&world, true)));
+    let content = Content::Picture(Box::new(picture(world, true)));
     let delivery = Delivery { revision: world.revision(), sealed_at: Instant::now(), content };
-    let in_columns = Frames::new(encoding, epoch, delivery).in_form(NodeForm::Columns);
-    written.extend(in_columns.map(|frame| frame.whole()));
+    let frames = Frames::new(encoding, &Arc::from(EPOCH), delivery).in_form(NodeForm::Columns);
+    let mut written: Vec<_> = frames.map(|frame| frame.whole()).collect();
+
+    // A page.
+    let mut picture = picture(world, true);
+    picture.nodes.retain(|node| node.links.is_none());
+    let (head, part) = match encoding {
+        Encoding::Json => {
+            let nodes = &*picture.nodes;
+            let part = Part { nodes, removed: &[], messages: &[], cells: &[], more: true };
+            (json::head(EPOCH, world.revision()), json::part(&picture, &part))
+        }
+        Encoding::Proto => {
+            let part = part_in_columns(picture.nodes.iter().map(|node| &**node));
+            (lead(&head(EPOCH, world.revision()), part.len()), part)
+        }
+    };
+    written.push([head, part].concat().into());
     written
 }
 

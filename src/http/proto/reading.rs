@@ -145,11 +145,18 @@ pub(in crate::http) fn statuses(status: &NodeStatus) -> Option<BTreeMap<u32, (bo
 pub(in crate::http) fn nodes(columns: &NodeColumns) -> Option<Vec<Node>> {
     let count = usize::try_from(columns.count).ok()?;
     let numbers = steps(columns.numbers.as_ref(), count)?;
+    if !numbers.is_sorted_by(|one, next| one < next) {
+        return None;
+    }
     let mut nodes = Vec::new();
     for number in numbers {
         nodes.push(Node { number: number.try_into().ok()?, ..Node::default() });
     }
     let fields = steps(columns.fields.as_ref(), count)?;
+    // Nothing else has digits to make names of.
+    if fields.iter().any(|fields| fields & 1 == 0 && fields & (8 | 16) != 0) {
+        return None;
+    }
     let with = |bit: i64| (0..count).filter(|row| fields[*row] & bit != 0).collect::<Vec<_>>();
     let named: Vec<_> = (0..count).filter(|row| fields[*row] & 1 == 0).collect();
     let (numbers, rest) = columns.radio_ids.as_chunks();

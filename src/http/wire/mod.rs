@@ -37,7 +37,7 @@ const MAX_ANSWERS: usize = 16;
 
 /// Frames are written in batches of this size, or one by one where they are greater: no more than
 /// one batch waits for a client that takes nothing.
-const BATCH_BYTES: usize = 256 << 10;
+const BATCH_BYTES: usize = 128 << 10;
 
 /// What carriers write at once, at most.
 const AT_ONCE_BYTES: usize = 64 << 10;
@@ -183,8 +183,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 self.since_turn_bytes = 0;
                 return Poll::Ready(Ok(Event::Flushed));
             }
+            let most = BATCH_BYTES.min(self.budget_bytes - self.since_turn_bytes);
             let mut bytes = 0;
-            while bytes < BATCH_BYTES {
+            while bytes < most {
                 let more = || Some((self.kind, frames.as_mut()?.next()?));
                 let Some((kind, payload)) = self.answers.pop_front().or_else(more) else { break };
                 bytes += self.lane.push(kind, payload);

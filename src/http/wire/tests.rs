@@ -143,6 +143,26 @@ fn line(pipe_bytes: usize) -> (Line<DuplexStream>, DuplexStream) {
 }
 
 #[tokio::test]
+async fn a_client_is_heard_after_so_many_bytes_as_it_may_be_written_at_most() {
+    const FRAME_BYTES: usize = 1000;
+    let (near, far) = duplex(1 << 20);
+    let wire = Wire::new(near, FrameKind::Text, 1024, 4 * FRAME_BYTES);
+    let line = Line::new(wire);
+    let frame = || [Bytes::new(), vec![b'a'; FRAME_BYTES].into()];
+    let mut frames = std::iter::repeat_with(frame).take(20);
+    let mut turns = 0;
+    loop {
+        match line.event(Some(&mut frames)).await {
+            Event::Flushed => turns += 1,
+            Event::Delivered => break,
+            event => panic!("{event:?}"),
+        }
+    }
+    assert_eq!(turns, 5);
+    drop(far);
+}
+
+#[tokio::test]
 async fn what_the_socket_does_not_take_at_once_is_written_by_who_waits_for_the_next_event() {
     let (line, far) = line(100);
     let frame = Frame::new("any", vec![b'a'; 1000].into());

@@ -185,7 +185,7 @@ impl Client {
         self.mirror.unanswered += 1;
         let filter = words(&wanted);
         self.asked = Some(wanted);
-        let columns = self.number % 4 == 1;
+        let columns = self.rng.bool();
         self.say(json!({
             "type": "subscribe", "filter": filter, "resume": resume, "columns": columns
         }))
