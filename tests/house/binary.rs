@@ -162,14 +162,15 @@ async fn nodes_of_snapshots_stand_in_columns_for_those_who_ask_for_it() {
     assert!(!records.has_field_by_name("columns"), "{records:?}");
     let columns = snapshot(true).await;
     assert!(!columns.has_field_by_name("nodes"), "each node stands there once: {columns:?}");
-    let columns = field(&columns, "columns").as_message().unwrap().clone();
-    assert_eq!(field(&columns, "count"), Value::U32(5));
+    let columns = field(&columns, "columns").as_list().unwrap().to_vec();
+    let [Value::Message(columns)] = &*columns else { panic!("{columns:?}") };
+    assert_eq!(field(columns, "count"), Value::U32(5));
     let ids: Vec<u8> = radios.iter().flat_map(|radio| radio.0.to_be_bytes()).collect();
-    assert_eq!(field(&columns, "radio_ids"), Value::Bytes(ids.into()));
-    let names = field(&columns, "long_names").as_message().unwrap().clone();
+    assert_eq!(field(columns, "radio_ids"), Value::Bytes(ids.into()));
+    let names = field(columns, "long_names").as_message().unwrap().clone();
     assert_eq!(field(&names, "texts"), Value::Bytes("Hill 1Hill 2Hill 3Hill 4Hill 5".into()));
     assert!(!columns.has_field_by_name("positions"), "what nobody has takes no bytes: {columns:?}");
-    let status = field(&columns, "status").as_message().unwrap().clone();
+    let status = field(columns, "status").as_message().unwrap().clone();
     assert!(!status.has_field_by_name("numbers"), "the rows are those of the nodes: {status:?}");
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Encoder, Encoding, NODES_PER_PAGE,
     page::{Page, Shown},
+    sheaf::Sheaf,
 };
 use crate::domain::{Area, Node};
 
@@ -19,15 +20,52 @@ const FEW_PAGES: usize = 4;
 /// Pages, and what of them is shown. It stays as it is, however the world goes on.
 #[derive(Clone, Debug, Default)]
 pub struct Excerpt {
-    pages: vec::IntoIter<Arc<Page>>,
+    pieces: vec::IntoIter<Piece>,
     bounds: Option<Area>,
     encoding: Encoding,
     in_columns: bool,
+    /// Whether every piece is a page.
+    is_open: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    /// All nodes of these pages are shown.
+    Whole(Arc<Sheaf>),
+    /// Some nodes of this page may be.
+    Page(Arc<Page>),
+}
+
+impl Piece {
+    fn pages(&self) -> impl Iterator<Item = &Arc<Page>> {
+        let (sheaf, page) = match self {
+            Self::Whole(sheaf) => (Some(sheaf), None),
+            Self::Page(page) => (None, Some(page)),
+        };
+        sheaf.into_iter().flat_map(|sheaf| sheaf.pages()).chain(page)
+    }
 }
 
 impl Excerpt {
-    pub(super) fn new(pages: Vec<Arc<Page>>, bounds: Option<Area>, encoding: Encoding) -> Self {
-        Self { pages: pages.into_iter(), bounds, encoding, in_columns: false }
+    pub(super) fn new<'a>(
+        sheaves: impl Iterator<Item = &'a Arc<Sheaf>>,
+        bounds: Option<Area>,
+        encoding: Encoding,
+    ) -> Self {
+        let spans = bounds.as_ref().map(|area| area.spans().collect::<Vec<_>>());
+        let mut pieces = Vec::new();
+        for sheaf in sheaves.filter(|sheaf| !sheaf.is_empty()) {
+            match &spans {
+                Some(spans) if !sheaf.is_within(spans) => {
+                    if sheaf.meets(spans) {
+                        let pages = sheaf.pages().filter(|page| page.meets(spans));
+                        pieces.extend(pages.cloned().map(Piece::Page));
+                    }
+                }
+                _ => pieces.push(Piece::Whole(Arc::clone(sheaf))),
+            }
+        }
+        Self { pieces: pieces.into_iter(), bounds, encoding, in_columns: false, is_open: false }
     }
 
     /// Says all in columns from now on, instead of records in its encoding.
@@ -42,12 +80,12 @@ impl Excerpt {
 
     /// Whether all has been written.
     pub fn is_done(&self) -> bool {
-        self.pages.as_slice().is_empty()
+        self.pieces.as_slice().is_empty()
     }
 
     /// The nodes, if there are so few that they need no part of their own.
     pub(in crate::broadcast) fn few(&self) -> Option<Vec<Arc<Node>>> {
-        if self.pages.len() > FEW_PAGES {
+        if self.pages().nth(FEW_PAGES).is_some() {
             return None;
         }
         let nodes: Vec<_> = self.nodes().cloned().collect();
@@ -56,52 +94,86 @@ impl Excerpt {
 
     /// The nodes that are left to be written.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.pages.as_slice().iter().flat_map(|page| {
+        self.pages().flat_map(|page| {
             let shown = page.shown(self.bounds.as_ref());
             shown.of(page).map(|index| &page.nodes()[index])
         })
     }
 
+    fn pages(&self) -> impl Iterator<Item = &Arc<Page>> {
+        self.pieces.as_slice().iter().flat_map(Piece::pages)
+    }
+
     /// What the next frame says behind its lead; none if there is nothing more to show.
     pub fn next_part<E: Encoder>(&mut self) -> Option<Bytes> {
-        let mut records = Vec::new();
+        if self.in_columns { self.next_columns::<E>() } else { self.next_records::<E>() }
+    }
+
+    fn next_columns<E: Encoder>(&mut self) -> Option<Bytes> {
         let mut picked: Vec<Arc<Node>> = Vec::new();
+        while let Some(piece) = self.pieces.as_slice().first() {
+            let shown = match piece {
+                Piece::Whole(_) => Shown::All,
+                Piece::Page(page) => page.shown(self.bounds.as_ref()),
+            };
+            match (piece, shown) {
+                // It is written, or will be for others as well.
+                (_, Shown::All) if !picked.is_empty() => break,
+                (Piece::Whole(sheaf), _) => {
+                    let whole = sheaf.in_columns::<E>();
+                    self.pieces.next();
+                    return Some(whole);
+                }
+                (Piece::Page(page), Shown::All) => {
+                    let whole = page.in_columns::<E>();
+                    self.pieces.next();
+                    return Some(whole);
+                }
+                (Piece::Page(page), shown) => {
+                    if picked.len() + shown.len(page) > NODES_PER_PAGE {
+                        break;
+                    }
+                    picked.extend(shown.of(page).map(|index| Arc::clone(&page.nodes()[index])));
+                }
+            }
+            self.pieces.next();
+        }
+        (!picked.is_empty()).then(|| E::columns(picked.iter().map(|node| &**node)))
+    }
+
+    fn next_records<E: Encoder>(&mut self) -> Option<Bytes> {
+        self.open();
+        let mut gathered = Vec::new();
         let mut nodes = 0;
-        while let Some(page) = self.pages.as_slice().first() {
+        while let Some(Piece::Page(page)) = self.pieces.as_slice().first() {
             let shown = page.shown(self.bounds.as_ref());
             let count = shown.len(page);
             if nodes + count > NODES_PER_PAGE {
                 break;
             }
-            let is_whole = count > 0 && matches!(shown, Shown::All);
-            // In columns it is written already, or will be for others as well.
-            if is_whole && self.in_columns && nodes > 0 {
-                break;
-            }
-            if is_whole && nodes == 0 {
-                let whole = if self.in_columns {
-                    page.in_columns::<E>()
-                } else {
-                    page.whole::<E>(self.encoding)
-                };
-                self.pages.next();
+            if nodes == 0 && count > 0 && matches!(shown, Shown::All) {
+                let whole = page.whole::<E>(self.encoding);
+                self.pieces.next();
                 return Some(whole);
             }
-            if self.in_columns {
-                picked.extend(shown.of(page).map(|index| Arc::clone(&page.nodes()[index])));
-            } else if count > 0 {
-                page.gather::<E>(self.encoding, shown, &mut records);
+            if count > 0 {
+                page.gather::<E>(self.encoding, shown, &mut gathered);
+                nodes += count;
             }
-            nodes += count;
-            self.pages.next();
+            self.pieces.next();
         }
-        if nodes == 0 {
+        if gathered.is_empty() {
             return None;
         }
-        if self.in_columns {
-            return Some(E::columns(picked.iter().map(|node| &**node)));
-        }
         let binding = E::binding(self.encoding);
-        Some([binding.before, &records, binding.after].concat().into())
+        Some([binding.before, &gathered, binding.after].concat().into())
+    }
+
+    /// Makes each page a piece of its own.
+    fn open(&mut self) {
+        if !std::mem::replace(&mut self.is_open, true) {
+            let pages: Vec<_> = self.pages().cloned().map(Piece::Page).collect();
+            self.pieces = pages.into_iter();
+        }
     }
 }

@@ -5,9 +5,13 @@
 //! passing on bytes that are shared. A page that somebody holds is not changed, but copied for the
 //! change. So to hand out a picture, however large, is to hand out pages: what of them is shown
 //! is found and written where it is sent, and what was written there serves everybody after.
+//!
+//! Pages that follow each other are bound in sheaves: there are few enough of these to look through
+//! for each picture, and who is shown all of one gets it in one frame, if it reads columns.
 
 mod excerpt;
 mod page;
+mod sheaf;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 pub use excerpt::Excerpt;
-use page::Page;
+use sheaf::{PAGES_PER_SHEAF, Sheaf};
 
 use super::{Encoder, Encoding};
 use crate::domain::{Area, Change, Node, Place};
@@ -24,6 +28,9 @@ use crate::domain::{Area, Change, Node, Place};
 /// Nodes on a page, and in a part of a picture, at most: some 5 KB in columns, 20 KB as protocol
 /// buffers, and 50 KB as JSON. Tests have few nodes and want several pages all the same.
 const NODES_PER_PAGE: usize = if cfg!(test) { 4 } else { 100 };
+
+/// A sheaf with so few pages left is merged with the one before.
+const FEW_PAGES: usize = if cfg!(test) { 1 } else { 4 };
 
 /// How long records are kept at least after somebody was sent some, and twice that at most. They
 /// take several times as much as columns, which are kept for good.
@@ -44,7 +51,7 @@ fn rank_of(place: Option<Place>, number: u32) -> Rank {
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     /// By the rank that each begins with; it ends where the next one begins.
-    pages: BTreeMap<Rank, Arc<Page>>,
+    sheaves: BTreeMap<Rank, Arc<Sheaf>>,
     /// When records that nobody had been sent for long were last dropped.
     dropped_at: Option<Instant>,
 }
@@ -56,11 +63,10 @@ impl Pages {
         let to = change.after.as_deref().map(rank);
         if let (Some(from), Some(to), Some(after)) = (from, to, &change.after)
             && from.1 == to.1
-            && let Some((first, page)) = self.pages.range_mut(..=from).next_back()
-            && *first <= to
-            && page.until().is_none_or(|until| to < until)
+            && let Some((_, sheaf)) = self.sheaves.range_mut(..=from).next_back()
+            && sheaf.keeps(from, to)
         {
-            Arc::make_mut(page).replace(after);
+            Arc::make_mut(sheaf).replace(from, after);
             return;
         }
         if let Some(from) = from {
@@ -74,61 +80,54 @@ impl Pages {
     /// Takes in a node that is not there yet.
     pub(super) fn insert(&mut self, node: &Arc<Node>) {
         let first = self.first(rank(node)).unwrap_or_default();
-        let page = self.page_mut(first);
-        page.push(Arc::clone(node));
-        if page.len() > NODES_PER_PAGE {
-            let (middle, upper) = page.split();
-            self.pages.insert(middle, Arc::new(upper));
+        let sheaf = self.sheaves.entry(first).or_insert_with(|| Arc::new(Sheaf::new(first)));
+        if let Some((middle, upper)) = Arc::make_mut(sheaf).insert(node) {
+            self.sheaves.insert(middle, Arc::new(upper));
         }
     }
 
-    /// Writes all pages in columns, as far as they are not written.
+    /// Writes everything in columns, as far as it is not written.
     pub(super) fn write_ahead<E: Encoder>(&self) {
-        for page in self.pages.values() {
-            page.in_columns::<E>();
+        for sheaf in self.sheaves.values() {
+            sheaf.in_columns::<E>();
         }
     }
 
     /// What a picture of `bounds` is made of, in this encoding.
     pub(super) fn excerpt(&self, bounds: Option<&Area>, encoding: Encoding) -> Excerpt {
-        let spans = bounds.map(|area| area.spans().collect::<Vec<_>>());
-        let meeting =
-            self.pages.values().filter(|page| spans.as_ref().is_none_or(|spans| page.meets(spans)));
-        Excerpt::new(meeting.cloned().collect(), bounds.cloned(), encoding)
+        Excerpt::new(self.sheaves.values(), bounds.cloned(), encoding)
     }
 
     /// Drops what nobody was sent lately. To be called now and then.
     pub(super) fn drop_unused(&mut self, now: Instant) {
         if now.saturating_duration_since(*self.dropped_at.get_or_insert(now)) >= RECORDS_KEPT {
             self.dropped_at = Some(now);
-            self.pages.values().for_each(|page| page.drop_unused());
+            let pages = self.sheaves.values().flat_map(|sheaf| sheaf.pages());
+            pages.for_each(|page| page.drop_unused());
         }
     }
 
     fn remove(&mut self, rank: Rank) {
-        let Some(first) = self.first(rank) else { return };
-        let page = self.page_mut(first);
-        page.remove(rank.1);
-        let left = page.len();
-        if left > NODES_PER_PAGE / 4 {
+        let Some((first, sheaf)) = self.sheaves.range_mut(..=rank).next_back() else { return };
+        let (first, sheaf) = (*first, Arc::make_mut(sheaf));
+        sheaf.remove(rank);
+        let left = sheaf.len();
+        if left > FEW_PAGES {
             return;
         }
-        // What is left of it may fit on the page before, with room for more.
-        let before = self.pages.range(..first).next_back();
-        let fits = before.filter(|(_, page)| left == 0 || page.len() + left <= NODES_PER_PAGE / 2);
+        // The pages that are left may fit in the sheaf before, with room for more.
+        let before = self.sheaves.range(..first).next_back();
+        let fits = before.filter(|(_, before)| before.len() + left <= PAGES_PER_SHEAF - FEW_PAGES);
         if let Some(before) = fits.map(|(before, _)| *before)
-            && let Some(page) = self.pages.remove(&first)
+            && let Some(sheaf) = self.sheaves.remove(&first)
+            && let Some(before) = self.sheaves.get_mut(&before)
         {
-            self.page_mut(before).absorb(&page);
+            Arc::make_mut(before).absorb(first, &sheaf);
         }
     }
 
-    /// What the page of this rank begins with; none while there is no page.
+    /// What the sheaf of this rank begins with; none while there is none.
     fn first(&self, rank: Rank) -> Option<Rank> {
-        self.pages.range(..=rank).next_back().map(|(first, _)| *first)
-    }
-
-    fn page_mut(&mut self, first: Rank) -> &mut Page {
-        Arc::make_mut(self.pages.entry(first).or_default())
+        self.sheaves.range(..=rank).next_back().map(|(first, _)| *first)
     }
 }

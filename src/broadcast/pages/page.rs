@@ -59,6 +59,15 @@ impl Page {
         self.nodes.len()
     }
 
+    /// The rectangle around all places.
+    pub(super) fn around(&self) -> Span {
+        self.around
+    }
+
+    pub(super) fn has_placeless(&self) -> bool {
+        self.placeless > 0
+    }
+
     pub(super) fn until(&self) -> Option<Rank> {
         self.until
     }

@@ -117,10 +117,15 @@ fn written(mut excerpt: Excerpt) -> BTreeSet<String> {
 fn write_part(excerpt: &mut Excerpt, all: &mut BTreeSet<String>) -> bool {
     let Some(part) = excerpt.next_part::<Plain>() else { return false };
     let part = str::from_utf8(&part).unwrap();
-    let records = part.strip_prefix('<').unwrap().strip_suffix('>').unwrap();
-    assert!((1..=NODES_PER_PAGE).contains(&records.split(',').count()), "{part}");
-    for record in records.split(',') {
-        assert!(all.insert(record.to_owned()), "{record} comes twice");
+    let pages: Vec<_> =
+        part.strip_prefix('<').unwrap().strip_suffix('>').unwrap().split("><").collect();
+    let most = if excerpt.is_in_columns() { PAGES_PER_SHEAF } else { 1 };
+    assert!((1..=most).contains(&pages.len()), "{part}");
+    for records in pages {
+        assert!((1..=NODES_PER_PAGE).contains(&records.split(',').count()), "{part}");
+        for record in records.split(',') {
+            assert!(all.insert(record.to_owned()), "{record} comes twice");
+        }
     }
     true
 }
@@ -178,12 +183,17 @@ proptest! {
             begun.push((half, of_half, matching.clone()));
             earlier.push((excerpt.clone(), matching.clone()));
             earlier.push((in_columns(excerpt), matching));
-            let pages = &both.pages.pages;
-            let ends: Vec<_> = pages.values().filter_map(|page| page.until()).collect();
-            let begins: Vec<_> = pages.keys().copied().skip(1).collect();
+            let sheaves = &both.pages.sheaves;
+            let pages = || sheaves.values().flat_map(|sheaf| sheaf.by_rank());
+            let ends: Vec<_> = pages().filter_map(|(_, page)| page.until()).collect();
+            let begins: Vec<_> = pages().map(|(first, _)| *first).skip(1).collect();
             prop_assert_eq!(ends, begins, "each page ends where the next one begins");
-            let sizes = both.pages.pages.values().skip(1).map(|page| page.len());
-            prop_assert!(sizes.clone().all(|size| (1..=NODES_PER_PAGE).contains(&size)));
+            for (first, sheaf) in sheaves {
+                prop_assert_eq!(Some(first), sheaf.by_rank().keys().next());
+                prop_assert!((1..=PAGES_PER_SHEAF).contains(&sheaf.len()));
+                let sizes: Vec<_> = sheaf.pages().map(|page| page.len()).collect();
+                prop_assert!(sizes[1..].iter().all(|size| (1..=NODES_PER_PAGE).contains(size)));
+            }
         }
         for (excerpt, matching) in earlier {
             prop_assert_eq!(written(excerpt), matching, "what was handed out stays as it was");

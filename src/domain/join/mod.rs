@@ -61,6 +61,17 @@ impl Span {
             && self.east <= other.east
     }
 
+    /// Around both.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        Self {
+            south: self.south.min(other.south),
+            north: self.north.max(other.north),
+            west: self.west.min(other.west),
+            east: self.east.max(other.east),
+        }
+    }
+
     /// Whether it may be smaller without this place.
     pub fn ends_at(self, place: Place) -> bool {
         let (latitude, longitude) = (place.latitude_e7(), place.longitude_e7());

@@ -126,10 +126,10 @@ impl Binary {
             self.ids.clear();
         }
         let removed: Vec<_> = snapshot.removed.iter().map(|number| self.id(*number)).collect();
-        let in_columns =
-            snapshot.columns.as_ref().map(|columns| reading::nodes(columns).ok_or_else(damaged));
-        let in_columns = in_columns.transpose()?.unwrap_or_default();
-        let nodes = snapshot.nodes.iter().chain(&in_columns).map(|node| self.introduced(node));
+        let in_columns: Option<Vec<_>> = snapshot.columns.iter().map(reading::nodes).collect();
+        let in_columns = in_columns.ok_or_else(damaged)?;
+        let nodes = snapshot.nodes.iter().chain(in_columns.iter().flatten());
+        let nodes = nodes.map(|node| self.introduced(node));
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         Ok(json!({
             "type": "snapshot",

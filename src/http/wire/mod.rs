@@ -36,8 +36,14 @@ const FRAGMENTS_FACTOR: usize = 8;
 const MAX_ANSWERS: usize = 16;
 
 /// Frames are written in batches of this size, or one by one where they are greater: no more than
-/// one batch waits for a client that takes nothing.
-const BATCH_BYTES: usize = 128 << 10;
+/// one batch waits for a client that takes nothing. Most of what is binary is shared, and costs the
+/// kernel less the more of it comes at once.
+const fn batch_bytes(kind: FrameKind) -> usize {
+    match kind {
+        FrameKind::Text => 64 << 10,
+        FrameKind::Binary => 256 << 10,
+    }
+}
 
 /// What carriers write at once, at most.
 const AT_ONCE_BYTES: usize = 64 << 10;
@@ -183,7 +189,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
                 self.since_turn_bytes = 0;
                 return Poll::Ready(Ok(Event::Flushed));
             }
-            let most = BATCH_BYTES.min(self.budget_bytes - self.since_turn_bytes);
+            let most = batch_bytes(self.kind).min(self.budget_bytes - self.since_turn_bytes);
             let mut bytes = 0;
             while bytes < most {
                 let more = || Some((self.kind, frames.as_mut()?.next()?));

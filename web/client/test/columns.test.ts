@@ -7,7 +7,7 @@ import { anyPosition, protoNode, protoPositions } from './frames.js';
 import { Chance, column, frame, stepwise } from './reference.js';
 
 function inColumns(columns: object, nodes: object[] = []): object {
-	return snapshot(nodes, { columns });
+	return snapshot(nodes, { columns: [columns] });
 }
 
 function nodesOf(message: ServerMessage | null): NodeRecord[] {
@@ -18,7 +18,9 @@ function nodesOf(message: ServerMessage | null): NodeRecord[] {
 /** What a client reads of records that were written in columns. */
 function read(nodes: NodeRecord[], chance = new Chance(1)): NodeRecord[] {
 	const rows = nodes.map((node, number) => ({ number, node }));
-	return nodesOf(new Client().hears(inColumns(protoColumns(rows, chance))));
+	const cut = chance.below(rows.length + 1);
+	const columns = [rows.slice(0, cut), rows.slice(cut)].map((some) => protoColumns(some, chance));
+	return nodesOf(new Client().hears(snapshot([], { columns })));
 }
 
 function anyRows(chance: Chance, most: number, floats = false): Row[] {

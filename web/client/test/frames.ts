@@ -137,7 +137,7 @@ export function binary(message: ServerMessage, book: Book, chance: Chance): Uint
 				snapshot: {
 					...message,
 					nodes: nodes(others),
-					columns: protoColumns(rows, chance),
+					columns: [protoColumns(rows, chance)],
 					removed: message.removed.map(book.numberOf),
 					cells: cells(message.cells ?? []),
 					zoom: zoom(message.cells ?? []),

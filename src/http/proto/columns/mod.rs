@@ -28,7 +28,7 @@ pub(super) fn nodes<'a>(nodes: impl Iterator<Item = &'a domain::Node>) -> Snapsh
     rows.sort_unstable_by_key(|node| node.number);
     Snapshot {
         nodes: linked.iter().map(|node| Node::whole(node, MessageTypes::ALL)).collect(),
-        columns: (!rows.is_empty()).then(|| columns(&rows)),
+        columns: (!rows.is_empty()).then(|| columns(&rows)).into_iter().collect(),
         ..Snapshot::default()
     }
 }

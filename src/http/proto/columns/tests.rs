@@ -124,9 +124,8 @@ fn mesh() -> impl Strategy<Value = Vec<domain::Node>> {
 
 /// What a client reads, to the last bit.
 fn read(snapshot: &Snapshot) -> Option<BTreeMap<u32, String>> {
-    let in_columns = snapshot.columns.as_ref().map(reading::nodes);
-    let in_columns = in_columns.unwrap_or(Some(Vec::new()))?;
-    let all = snapshot.nodes.iter().chain(&in_columns);
+    let in_columns = snapshot.columns.iter().map(reading::nodes).collect::<Option<Vec<_>>>()?;
+    let all = snapshot.nodes.iter().chain(in_columns.iter().flatten());
     Some(all.map(|node| (node.number, format!("{node:?}"))).collect())
 }
 

@@ -78,8 +78,8 @@ pub(in crate::http) struct Snapshot {
     pub zoom: u32,
     #[prost(bool, tag = "9")]
     pub more: bool,
-    #[prost(message, tag = "10")]
-    pub columns: Option<NodeColumns>,
+    #[prost(message, repeated, tag = "10")]
+    pub columns: Vec<NodeColumns>,
 }
 
 /// `NodeEnter` and `NodeUpdate`. Each node is an encoded [`Node`]: the bytes of a message in a list

@@ -83,7 +83,7 @@ function hello(table: NodeTable, reader: Reader): MessageOf<'hello'> {
 
 function snapshot(table: NodeTable, reader: Reader): MessageOf<'snapshot'> {
 	const nodes: NumberedNode[] = [];
-	let inColumns: NumberedNode[] = [];
+	const inColumns: NumberedNode[] = [];
 	const removed: number[] = [];
 	const cells: NumberedCell[] = [];
 	const result: MessageOf<'snapshot'> = {
@@ -107,7 +107,7 @@ function snapshot(table: NodeTable, reader: Reader): MessageOf<'snapshot'> {
 		else if (reader.field === 7) cells.push(reader.message(cell));
 		else if (reader.field === 8) zoom = reader.uint();
 		else if (reader.field === 9) result.more = reader.bool();
-		else if (reader.field === 10) inColumns = reader.message(nodeColumns);
+		else if (reader.field === 10) inColumns.push(...reader.message(nodeColumns));
 	}
 	table.enterEpoch(result.epoch);
 	result.removed = table.idsOf(removed);
