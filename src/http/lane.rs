@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const READ_BYTES: usize = 4 << 10;
 
 /// Slices handed to the socket at once: as many as a batch of pages in columns has.
-const SLICES: usize = 96;
+const SLICES: usize = 160;
 
 /// The same where there are few frames, as in ticks. Frames have three each.
 const FEW_SLICES: usize = 24;

@@ -55,21 +55,36 @@ impl Action {
 pub(super) struct Session {
     encoding: Encoding,
     subscribed: bool,
+    form: NodeForm,
 }
 
 impl Session {
     /// One who speaks this encoding. Text is understood from everybody.
     pub(super) fn new(encoding: Encoding) -> Self {
-        Self { encoding, subscribed: false }
+        Self { encoding, ..Self::default() }
+    }
+
+    /// How it reads the nodes of snapshots.
+    pub(super) fn form(&self) -> NodeForm {
+        self.form
+    }
+
+    /// This is done, and was not refused.
+    pub(super) fn is_acted_upon(&mut self, action: &Action) {
+        match action {
+            Action::Subscribe(_, _, form) => (self.subscribed, self.form) = (true, *form),
+            Action::Unsubscribe => self.subscribed = false,
+            Action::Snapshot | Action::Pong(_) | Action::Refuse(_) => {}
+        }
     }
 
     /// What a text frame asks for. A mistake is answered, and the connection goes on.
-    pub(super) fn on_text(&mut self, text: &str) -> Action {
+    pub(super) fn on_text(&self, text: &str) -> Action {
         self.on_message(serde_json::from_str(text).map_err(|error| error.to_string()))
     }
 
     /// What a binary frame asks for.
-    pub(super) fn on_binary(&mut self, bytes: &[u8]) -> Action {
+    pub(super) fn on_binary(&self, bytes: &[u8]) -> Action {
         match self.encoding {
             Encoding::Proto => self.on_message(proto::decode(bytes)),
             Encoding::Json => {
@@ -80,23 +95,21 @@ impl Session {
     }
 
     /// The client is subscribed by its URL.
-    pub(super) fn on_query(&mut self, filter: Filter) -> Action {
-        self.subscribed = true;
+    pub(super) fn on_query(filter: Filter) -> Action {
         Action::Subscribe(filter, None, NodeForm::Records)
     }
 
-    fn on_message(&mut self, message: Result<ClientMessage, String>) -> Action {
+    fn on_message(&self, message: Result<ClientMessage, String>) -> Action {
         let code = ErrorCode::InvalidMessage;
         let message = message.map_err(|message| InvalidFilter { code, message });
         message.and_then(|message| self.understand(message)).unwrap_or_else(Action::Refuse)
     }
 
-    fn understand(&mut self, message: ClientMessage) -> Result<Action, InvalidFilter> {
+    fn understand(&self, message: ClientMessage) -> Result<Action, InvalidFilter> {
         let wrong = |code, message| Err(InvalidFilter { code, message });
         Ok(match message {
             ClientMessage::Subscribe { filter, resume, columns } => {
                 let filter = Filter::try_from(filter.unwrap_or_default())?;
-                self.subscribed = true;
                 let resume = resume.map(|resume| Cursor {
                     epoch: resume.epoch,
                     revision: Revision(resume.revision),
@@ -104,10 +117,7 @@ impl Session {
                 let form = if columns { NodeForm::Columns } else { NodeForm::Records };
                 Action::Subscribe(filter, resume, form)
             }
-            ClientMessage::Unsubscribe => {
-                self.subscribed = false;
-                Action::Unsubscribe
-            }
+            ClientMessage::Unsubscribe => Action::Unsubscribe,
             ClientMessage::RequestSnapshot if !self.subscribed => {
                 return wrong(ErrorCode::NotSubscribed, "subscribe first".to_owned());
             }
@@ -153,6 +163,25 @@ mod tests {
         assert_eq!(on(r#"{"type":"subscribe"}"#), everything(NodeForm::Records));
         let in_columns = r#"{"type":"subscribe","columns":true}"#;
         assert_eq!(on(in_columns), everything(NodeForm::Columns));
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let mut session = Session::default();
+        let again = r#"{"type":"request_snapshot"}"#;
+        let in_columns = session.on_text(r#"{"type":"subscribe","columns":true}"#);
+        assert_eq!(error_code(&session.on_text(again)).as_deref(), Some("not_subscribed"));
+        assert_eq!(session.form(), NodeForm::Records);
+        session.is_acted_upon(&in_columns);
+        assert_eq!(session.on_text(again), Action::Snapshot);
+        assert_eq!(session.form(), NodeForm::Columns);
+        let records = session.on_text(r#"{"type":"subscribe"}"#);
+        assert_eq!(session.form(), NodeForm::Columns);
+        session.is_acted_upon(&records);
+        assert_eq!(session.form(), NodeForm::Records);
+        let nothing = session.on_text(r#"{"type":"unsubscribe"}"#);
+        session.is_acted_upon(&nothing);
+        assert_eq!(error_code(&session.on_text(again)).as_deref(), Some("not_subscribed"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{
     opening::{check_origin, hello, millis},
     protocol::{CloseReason, ErrorCode, ServerMessage},
     roster::Transport,
-    session::{Action, NodeForm, Session},
+    session::{Action, Session},
     wire::{Event, Fault, Rest, Wire},
 };
 use crate::{
@@ -95,7 +95,6 @@ struct Connection<'a> {
     /// Who it is, and so what it may be shown.
     caller: Box<Caller>,
     encoding: Encoding,
-    form: NodeForm,
     session: Session,
     allowance: Allowance,
     next_heartbeat: Instant,
@@ -127,7 +126,6 @@ impl<'a> Connection<'a> {
         Self {
             state,
             encoding,
-            form: NodeForm::default(),
             session: Session::new(encoding),
             allowance: Allowance::new(client.share.clone(), now),
             client,
@@ -163,7 +161,7 @@ impl<'a> Connection<'a> {
             let sealed_at = delivery.sealed_at;
             let outlet = Arc::clone(&self.outlet);
             let frames = Frames::new(self.encoding, self.state.live.epoch(), delivery);
-            let frames = frames.in_form(self.form);
+            let frames = frames.in_form(self.session.form());
             let frames = frames.inspect(move |frame| outlet.meter.sends(frame));
             let frames = frames.map(|frame| [frame.lead, frame.rest]);
             self.deliver(viewer, &mut Box::new(frames)).await?;
@@ -180,7 +178,7 @@ impl<'a> Connection<'a> {
         self.outlet.meter.joins(&viewer);
         self.say("hello", &hello(state).await?);
         if let Some(filter) = filter {
-            let action = self.session.on_query(*filter);
+            let action = Session::on_query(*filter);
             self.act(&viewer, action).await?;
         }
         Ok(viewer)
@@ -291,9 +289,9 @@ impl<'a> Connection<'a> {
     }
 
     async fn act(&mut self, viewer: &Viewer, action: Action) -> Result<(), End> {
+        self.session.is_acted_upon(&action);
         match action {
-            Action::Subscribe(filter, resume, form) => {
-                self.form = form;
+            Action::Subscribe(filter, resume, _) => {
                 // What is told about then tells who moved elsewhere.
                 let resume = resume.filter(|_| self.caller.view.is_none());
                 viewer.subscribe(self.caller.narrow(filter), resume).await?;

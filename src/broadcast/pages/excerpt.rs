@@ -20,6 +20,8 @@ const FEW_PAGES: usize = 4;
 /// Pages, and what of them is shown. It stays as it is, however the world goes on.
 #[derive(Clone, Debug, Default)]
 pub struct Excerpt {
+    /// Pages that are shown whole and come first.
+    whole: vec::IntoIter<Arc<Page>>,
     pieces: vec::IntoIter<Piece>,
     bounds: Option<Area>,
     encoding: Encoding,
@@ -53,19 +55,21 @@ impl Excerpt {
         encoding: Encoding,
     ) -> Self {
         let spans = bounds.as_ref().map(|area| area.spans().collect::<Vec<_>>());
-        let mut pieces = Vec::new();
+        let (mut pieces, mut cut) = (Vec::new(), Vec::new());
         for sheaf in sheaves.filter(|sheaf| !sheaf.is_empty()) {
             match &spans {
                 Some(spans) if !sheaf.is_within(spans) => {
                     if sheaf.meets(spans) {
                         let pages = sheaf.pages().filter(|page| page.meets(spans));
-                        pieces.extend(pages.cloned().map(Piece::Page));
+                        cut.extend(pages.cloned().map(Piece::Page));
                     }
                 }
                 _ => pieces.push(Piece::Whole(Arc::clone(sheaf))),
             }
         }
-        Self { pieces: pieces.into_iter(), bounds, encoding, in_columns: false, is_open: false }
+        // So that what is gathered of those that are cut is not broken up by the others.
+        pieces.append(&mut cut);
+        Self { pieces: pieces.into_iter(), bounds, encoding, ..Self::default() }
     }
 
     /// Says all in columns from now on, instead of records in its encoding.
@@ -80,7 +84,7 @@ impl Excerpt {
 
     /// Whether all has been written.
     pub fn is_done(&self) -> bool {
-        self.pieces.as_slice().is_empty()
+        self.whole.as_slice().is_empty() && self.pieces.as_slice().is_empty()
     }
 
     /// The nodes, if there are so few that they need no part of their own.
@@ -101,7 +105,8 @@ impl Excerpt {
     }
 
     fn pages(&self) -> impl Iterator<Item = &Arc<Page>> {
-        self.pieces.as_slice().iter().flat_map(Piece::pages)
+        let pieces = self.pieces.as_slice().iter().flat_map(Piece::pages);
+        self.whole.as_slice().iter().chain(pieces)
     }
 
     /// What the next frame says behind its lead; none if there is nothing more to show.
@@ -110,32 +115,42 @@ impl Excerpt {
     }
 
     fn next_columns<E: Encoder>(&mut self) -> Option<Bytes> {
-        let mut picked: Vec<Arc<Node>> = Vec::new();
-        while let Some(piece) = self.pieces.as_slice().first() {
-            let shown = match piece {
-                Piece::Whole(_) => Shown::All,
-                Piece::Page(page) => page.shown(self.bounds.as_ref()),
-            };
-            match (piece, shown) {
-                // It is written, or will be for others as well.
-                (_, Shown::All) if !picked.is_empty() => break,
-                (Piece::Whole(sheaf), _) => {
-                    let whole = sheaf.in_columns::<E>();
-                    self.pieces.next();
-                    return Some(whole);
-                }
-                (Piece::Page(page), Shown::All) => {
-                    let whole = page.in_columns::<E>();
-                    self.pieces.next();
-                    return Some(whole);
-                }
-                (Piece::Page(page), shown) => {
-                    if picked.len() + shown.len(page) > NODES_PER_PAGE {
-                        break;
-                    }
-                    picked.extend(shown.of(page).map(|index| Arc::clone(&page.nodes()[index])));
-                }
+        loop {
+            if let Some(page) = self.whole.find(|page| page.len() > 0) {
+                return Some(page.in_columns::<E>());
             }
+            let Piece::Whole(sheaf) = self.pieces.as_slice().first()? else {
+                return self.next_picked::<E>();
+            };
+            let bound = sheaf.in_columns::<E>();
+            if bound.is_none() {
+                self.whole = sheaf.pages().cloned().collect::<Vec<_>>().into_iter();
+            }
+            self.pieces.next();
+            if bound.is_some() {
+                return bound;
+            }
+        }
+    }
+
+    /// The same of pages of which some nodes may be shown.
+    fn next_picked<E: Encoder>(&mut self) -> Option<Bytes> {
+        let mut picked: Vec<Arc<Node>> = Vec::new();
+        while let Some(Piece::Page(page)) = self.pieces.as_slice().first() {
+            let shown = page.shown(self.bounds.as_ref());
+            if matches!(shown, Shown::All) {
+                if !picked.is_empty() {
+                    break;
+                }
+                // It is written, or will be for others as well.
+                let whole = page.in_columns::<E>();
+                self.pieces.next();
+                return Some(whole);
+            }
+            if picked.len() + shown.len(page) > NODES_PER_PAGE {
+                break;
+            }
+            picked.extend(shown.of(page).map(|index| Arc::clone(&page.nodes()[index])));
             self.pieces.next();
         }
         (!picked.is_empty()).then(|| E::columns(picked.iter().map(|node| &**node)))
@@ -173,7 +188,7 @@ impl Excerpt {
     fn open(&mut self) {
         if !std::mem::replace(&mut self.is_open, true) {
             let pages: Vec<_> = self.pages().cloned().map(Piece::Page).collect();
-            self.pieces = pages.into_iter();
+            (self.whole, self.pieces) = (vec::IntoIter::default(), pages.into_iter());
         }
     }
 }

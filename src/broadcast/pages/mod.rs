@@ -30,7 +30,7 @@ use crate::domain::{Area, Change, Node, Place};
 const NODES_PER_PAGE: usize = if cfg!(test) { 4 } else { 100 };
 
 /// A sheaf with so few pages left is merged with the one before.
-const FEW_PAGES: usize = if cfg!(test) { 1 } else { 4 };
+const LEFT_PAGES: usize = if cfg!(test) { 1 } else { 4 };
 
 /// How long records are kept at least after somebody was sent some, and twice that at most. They
 /// take several times as much as columns, which are kept for good.
@@ -79,7 +79,8 @@ impl Pages {
 
     /// Takes in a node that is not there yet.
     pub(super) fn insert(&mut self, node: &Arc<Node>) {
-        let first = self.first(rank(node)).unwrap_or_default();
+        let first = self.sheaves.range(..=rank(node)).next_back();
+        let first = first.map(|(first, _)| *first).unwrap_or_default();
         let sheaf = self.sheaves.entry(first).or_insert_with(|| Arc::new(Sheaf::new(first)));
         if let Some((middle, upper)) = Arc::make_mut(sheaf).insert(node) {
             self.sheaves.insert(middle, Arc::new(upper));
@@ -89,7 +90,7 @@ impl Pages {
     /// Writes everything in columns, as far as it is not written.
     pub(super) fn write_ahead<E: Encoder>(&self) {
         for sheaf in self.sheaves.values() {
-            sheaf.in_columns::<E>();
+            sheaf.bound::<E>();
         }
     }
 
@@ -111,23 +112,19 @@ impl Pages {
         let Some((first, sheaf)) = self.sheaves.range_mut(..=rank).next_back() else { return };
         let (first, sheaf) = (*first, Arc::make_mut(sheaf));
         sheaf.remove(rank);
-        let left = sheaf.len();
-        if left > FEW_PAGES {
+        let (left, is_empty) = (sheaf.len(), sheaf.is_empty());
+        if left > LEFT_PAGES {
             return;
         }
         // The pages that are left may fit in the sheaf before, with room for more.
         let before = self.sheaves.range(..first).next_back();
-        let fits = before.filter(|(_, before)| before.len() + left <= PAGES_PER_SHEAF - FEW_PAGES);
+        let fits = before
+            .filter(|(_, before)| is_empty || before.len() + left <= PAGES_PER_SHEAF - LEFT_PAGES);
         if let Some(before) = fits.map(|(before, _)| *before)
             && let Some(sheaf) = self.sheaves.remove(&first)
             && let Some(before) = self.sheaves.get_mut(&before)
         {
             Arc::make_mut(before).absorb(first, &sheaf);
         }
-    }
-
-    /// What the sheaf of this rank begins with; none while there is none.
-    fn first(&self, rank: Rank) -> Option<Rank> {
-        self.sheaves.range(..=rank).next_back().map(|(first, _)| *first)
     }
 }

@@ -12,10 +12,8 @@ use crate::domain::{Area, Node, Place, Span};
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Proto];
 
-/// Some nodes, in no order. What a picture needs of a page that it shows all of stands first, beside
-/// the count of who holds it: to hand out many pages is to wait for memory.
+/// Some nodes, in no order.
 #[derive(Debug)]
-#[repr(C)]
 pub(super) struct Page {
     /// Around all places.
     around: Span,

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -10,15 +13,18 @@ use bytes::Bytes;
 use super::{Encoder, NODES_PER_PAGE, Rank, page::Page, rank};
 use crate::domain::{Node, Span};
 
-/// Pages in a sheaf at most. Who is shown all of one is sent it in one frame, of some 40 KB.
+/// Pages in a sheaf at most. Who is shown all of one is sent it in one frame, of some 40 KB, or 75
+/// where the pages are full.
 pub(super) const PAGES_PER_SHEAF: usize = if cfg!(test) { 3 } else { 16 };
 
 /// Some pages that follow each other: one at least, of which the first one may be empty.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Sheaf {
     /// What the pages hold; none after a change, until somebody asks.
     extent: OnceLock<Extent>,
-    /// All nodes as a frame says them in columns; none while that is not written.
+    /// Whether somebody was sent all pages since the last change.
+    is_asked_for: AtomicBool,
+    /// All nodes as a frame says them in columns; none while that is not put together.
     columns: OnceLock<Bytes>,
     /// By the rank that each begins with; it ends where the next one begins.
     pages: BTreeMap<Rank, Arc<Page>>,
@@ -39,7 +45,8 @@ impl Sheaf {
     }
 
     fn of(pages: BTreeMap<Rank, Arc<Page>>) -> Self {
-        Self { extent: OnceLock::new(), columns: OnceLock::new(), pages }
+        let (extent, is_asked_for, columns) = Default::default();
+        Self { extent, is_asked_for, columns, pages }
     }
 
     /// How many pages there are.
@@ -72,8 +79,15 @@ impl Sheaf {
         !has_placeless && area.iter().any(|span| around.is_within(*span))
     }
 
-    /// All that a frame says of all nodes, in columns. Whoever comes first puts it together.
-    pub(super) fn in_columns<E: Encoder>(&self) -> Bytes {
+    /// All that a frame says of all nodes, in columns; none for who is the first to ask after a change.
+    /// Where something always changes, one page after the other is less than to copy them all.
+    pub(super) fn in_columns<E: Encoder>(&self) -> Option<Bytes> {
+        self.is_asked_for.swap(true, Relaxed).then(|| self.bound::<E>())
+    }
+
+    /// The same, put together if it is not.
+    pub(super) fn bound<E: Encoder>(&self) -> Bytes {
+        self.is_asked_for.store(true, Relaxed);
         let together = || {
             let parts =
                 self.pages().filter(|page| page.len() > 0).map(|page| page.in_columns::<E>());
@@ -165,7 +179,15 @@ impl Sheaf {
     /// The pages, to be changed: what is said of all of them is void.
     fn pages_mut(&mut self) -> &mut BTreeMap<Rank, Arc<Page>> {
         self.extent.take();
+        self.is_asked_for = AtomicBool::new(false);
         self.columns.take();
         &mut self.pages
+    }
+}
+
+impl Clone for Sheaf {
+    /// The same pages, to be changed.
+    fn clone(&self) -> Self {
+        Self::of(self.pages.clone())
     }
 }

@@ -181,6 +181,9 @@ proptest! {
             let (mut half, mut of_half) = (excerpt.clone(), BTreeSet::new());
             write_part(&mut half, &mut of_half);
             begun.push((half, of_half, matching.clone()));
+            let (mut half, mut of_half) = (in_columns(excerpt.clone()), BTreeSet::new());
+            write_part(&mut half, &mut of_half);
+            begun.push((half, of_half, matching.clone()));
             earlier.push((excerpt.clone(), matching.clone()));
             earlier.push((in_columns(excerpt), matching));
             let sheaves = &both.pages.sheaves;
@@ -188,6 +191,7 @@ proptest! {
             let ends: Vec<_> = pages().filter_map(|(_, page)| page.until()).collect();
             let begins: Vec<_> = pages().map(|(first, _)| *first).skip(1).collect();
             prop_assert_eq!(ends, begins, "each page ends where the next one begins");
+            prop_assert!(sheaves.values().skip(1).all(|sheaf| !sheaf.is_empty()));
             for (first, sheaf) in sheaves {
                 prop_assert_eq!(Some(first), sheaf.by_rank().keys().next());
                 prop_assert!((1..=PAGES_PER_SHEAF).contains(&sheaf.len()));
@@ -249,6 +253,28 @@ fn columns_are_written_once_for_all_and_anew_for_a_page_that_changed() {
     both.tick();
     assert!((2..=2 * NODES_PER_PAGE).contains(&everything(&both)));
     assert_eq!(everything(&both), 0);
+}
+
+#[test]
+fn who_comes_second_after_a_change_is_sent_whole_sheaves() {
+    let mut both = Both::new();
+    for node in 0..20 {
+        both.step((node, What::At(0, node.into())));
+    }
+    both.tick();
+    let parts = |both: &Both| {
+        let mut excerpt = in_columns(both.excerpt(None));
+        std::iter::from_fn(|| excerpt.next_part::<Plain>()).count()
+    };
+    let (pages, sheaves) =
+        (both.pages.sheaves.values().map(|sheaf| sheaf.len()).sum(), both.pages.sheaves.len());
+    assert!(sheaves < pages, "{sheaves} sheaves of {pages} pages");
+    assert_eq!(parts(&both), pages);
+    assert_eq!([parts(&both), parts(&both)], [sheaves; 2]);
+    both.step((3, What::Heard));
+    both.tick();
+    assert!((sheaves + 1..pages).contains(&parts(&both)), "the others are as they were");
+    assert_eq!(parts(&both), sheaves);
 }
 
 #[tokio::test(start_paused = true)]

