@@ -33,6 +33,16 @@ fn is_radio_number(text: &str) -> bool {
 }
 
 impl NodeId {
+    /// `!` and eight hexadecimal digits. Ids become text several times a packet, which the formatter's
+    /// own way makes noticeable.
+    pub fn radio_text(number: u32) -> [u8; 9] {
+        let mut text = *b"!00000000";
+        for (digit, shift) in text[1..].iter_mut().zip((0..32).step_by(4).rev()) {
+            *digit = b"0123456789abcdef"[(number >> shift & 0xf) as usize];
+        }
+        text
+    }
+
     /// The node that somebody means who names it in order to keep it out, or in. What is most likely
     /// a slip of the pen would be taken for another node's name, and do nothing.
     pub fn meant(text: &str) -> Result<Self, InvalidNodeId> {
@@ -49,20 +59,12 @@ impl NodeId {
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Radio(number) => f.write_str(str::from_utf8(&radio_text(*number)).unwrap_or("!")),
+            Self::Radio(number) => {
+                f.write_str(str::from_utf8(&Self::radio_text(*number)).unwrap_or("!"))
+            }
             Self::Named(name) => f.write_str(name),
         }
     }
-}
-
-/// `!` and eight hexadecimal digits. Ids become text several times a packet, which the formatter's
-/// own way makes noticeable.
-fn radio_text(number: u32) -> [u8; 9] {
-    let mut text = *b"!00000000";
-    for (digit, shift) in text[1..].iter_mut().zip((0..32).step_by(4).rev()) {
-        *digit = b"0123456789abcdef"[(number >> shift & 0xf) as usize];
-    }
-    text
 }
 
 impl FromStr for NodeId {

@@ -69,8 +69,8 @@ impl Session {
         self.form
     }
 
-    /// This is done, and was not refused.
-    pub(super) fn is_acted_upon(&mut self, action: &Action) {
+    /// Takes note of what is acted upon, and so was not refused.
+    pub(super) fn note(&mut self, action: &Action) {
         match action {
             Action::Subscribe(_, _, form) => (self.subscribed, self.form) = (true, *form),
             Action::Unsubscribe => self.subscribed = false,
@@ -172,15 +172,15 @@ mod tests {
         let in_columns = session.on_text(r#"{"type":"subscribe","columns":true}"#);
         assert_eq!(error_code(&session.on_text(again)).as_deref(), Some("not_subscribed"));
         assert_eq!(session.form(), NodeForm::Records);
-        session.is_acted_upon(&in_columns);
+        session.note(&in_columns);
         assert_eq!(session.on_text(again), Action::Snapshot);
         assert_eq!(session.form(), NodeForm::Columns);
         let records = session.on_text(r#"{"type":"subscribe"}"#);
         assert_eq!(session.form(), NodeForm::Columns);
-        session.is_acted_upon(&records);
+        session.note(&records);
         assert_eq!(session.form(), NodeForm::Records);
         let nothing = session.on_text(r#"{"type":"unsubscribe"}"#);
-        session.is_acted_upon(&nothing);
+        session.note(&nothing);
         assert_eq!(error_code(&session.on_text(again)).as_deref(), Some("not_subscribed"));
     }
 

@@ -289,7 +289,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn act(&mut self, viewer: &Viewer, action: Action) -> Result<(), End> {
-        self.session.is_acted_upon(&action);
+        self.session.note(&action);
         match action {
             Action::Subscribe(filter, resume, _) => {
                 // What is told about then tells who moved elsewhere.

@@ -222,7 +222,7 @@ proptest! {
                 Step::Tick => is_owed = true,
                 Step::Carry(some) => {
                     let outlet = Fake::new(some);
-                                        mailbox.lock().outlet = Some(Arc::<Fake>::clone(&outlet));
+                    mailbox.lock().outlet = Some(Arc::<Fake>::clone(&outlet));
                     mailbox.carry();
                     let delivered = outlet.delivered.load(Ordering::Relaxed);
                     let asked = outlet.asked.load(Ordering::Relaxed);

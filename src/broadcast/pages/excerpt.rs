@@ -26,8 +26,6 @@ pub struct Excerpt {
     bounds: Option<Area>,
     encoding: Encoding,
     in_columns: bool,
-    /// Whether every piece is a page.
-    is_open: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,11 +54,13 @@ impl Excerpt {
     ) -> Self {
         let spans = bounds.as_ref().map(|area| area.spans().collect::<Vec<_>>());
         let (mut pieces, mut cut) = (Vec::new(), Vec::new());
-        for sheaf in sheaves.filter(|sheaf| !sheaf.is_empty()) {
+        for sheaf in sheaves {
+            let extent = sheaf.extent();
             match &spans {
-                Some(spans) if !sheaf.is_within(spans) => {
-                    if sheaf.meets(spans) {
-                        let pages = sheaf.pages().filter(|page| page.meets(spans));
+                _ if extent.is_empty => {}
+                Some(spans) if !extent.is_within(spans.iter().copied()) => {
+                    if extent.meets(spans) {
+                        let pages = sheaf.pages().filter(|page| page.extent().meets(spans));
                         cut.extend(pages.cloned().map(Piece::Page));
                     }
                 }
@@ -111,18 +111,14 @@ impl Excerpt {
 
     /// What the next frame says behind its lead; none if there is nothing more to show.
     pub fn next_part<E: Encoder>(&mut self) -> Option<Bytes> {
-        if self.in_columns { self.next_columns::<E>() } else { self.next_records::<E>() }
-    }
-
-    fn next_columns<E: Encoder>(&mut self) -> Option<Bytes> {
         loop {
             if let Some(page) = self.whole.find(|page| page.len() > 0) {
-                return Some(page.in_columns::<E>());
+                return Some(self.all_of::<E>(&page));
             }
             let Piece::Whole(sheaf) = self.pieces.as_slice().first()? else {
-                return self.next_picked::<E>();
+                return self.next_of_cut::<E>();
             };
-            let bound = sheaf.in_columns::<E>();
+            let bound = if self.in_columns { sheaf.in_columns::<E>() } else { None };
             if bound.is_none() {
                 self.whole = sheaf.pages().cloned().collect::<Vec<_>>().into_iter();
             }
@@ -133,62 +129,42 @@ impl Excerpt {
         }
     }
 
-    /// The same of pages of which some nodes may be shown.
-    fn next_picked<E: Encoder>(&mut self) -> Option<Bytes> {
-        let mut picked: Vec<Arc<Node>> = Vec::new();
-        while let Some(Piece::Page(page)) = self.pieces.as_slice().first() {
-            let shown = page.shown(self.bounds.as_ref());
-            if matches!(shown, Shown::All) {
-                if !picked.is_empty() {
-                    break;
-                }
-                // It is written, or will be for others as well.
-                let whole = page.in_columns::<E>();
-                self.pieces.next();
-                return Some(whole);
-            }
-            if picked.len() + shown.len(page) > NODES_PER_PAGE {
-                break;
-            }
-            picked.extend(shown.of(page).map(|index| Arc::clone(&page.nodes()[index])));
-            self.pieces.next();
-        }
-        (!picked.is_empty()).then(|| E::columns(picked.iter().map(|node| &**node)))
+    fn all_of<E: Encoder>(&self, page: &Page) -> Bytes {
+        if self.in_columns { page.in_columns::<E>() } else { page.whole::<E>(self.encoding) }
     }
 
-    fn next_records<E: Encoder>(&mut self) -> Option<Bytes> {
-        self.open();
-        let mut gathered = Vec::new();
+    /// The same of pages of which some nodes may be shown.
+    fn next_of_cut<E: Encoder>(&mut self) -> Option<Bytes> {
+        let (mut records, mut picked): (Vec<u8>, Vec<Arc<Node>>) = Default::default();
         let mut nodes = 0;
         while let Some(Piece::Page(page)) = self.pieces.as_slice().first() {
             let shown = page.shown(self.bounds.as_ref());
             let count = shown.len(page);
-            if nodes + count > NODES_PER_PAGE {
+            let is_whole = count > 0 && matches!(shown, Shown::All);
+            // To copy few records is less than a frame of their own; columns cannot be copied.
+            if nodes + count > NODES_PER_PAGE || nodes > 0 && is_whole && self.in_columns {
                 break;
             }
-            if nodes == 0 && count > 0 && matches!(shown, Shown::All) {
-                let whole = page.whole::<E>(self.encoding);
+            if is_whole && nodes == 0 {
+                let all = self.all_of::<E>(page);
                 self.pieces.next();
-                return Some(whole);
+                return Some(all);
             }
-            if count > 0 {
-                page.gather::<E>(self.encoding, shown, &mut gathered);
-                nodes += count;
+            if self.in_columns {
+                picked.extend(shown.of(page).map(|index| Arc::clone(&page.nodes()[index])));
+            } else if count > 0 {
+                page.gather::<E>(self.encoding, shown, &mut records);
             }
+            nodes += count;
             self.pieces.next();
         }
-        if gathered.is_empty() {
+        if nodes == 0 {
             return None;
         }
-        let binding = E::binding(self.encoding);
-        Some([binding.before, &gathered, binding.after].concat().into())
-    }
-
-    /// Makes each page a piece of its own.
-    fn open(&mut self) {
-        if !std::mem::replace(&mut self.is_open, true) {
-            let pages: Vec<_> = self.pages().cloned().map(Piece::Page).collect();
-            (self.whole, self.pieces) = (vec::IntoIter::default(), pages.into_iter());
+        if self.in_columns {
+            return Some(E::columns(picked.iter().map(|node| &**node)));
         }
+        let binding = E::binding(self.encoding);
+        Some([binding.before, &records, binding.after].concat().into())
     }
 }

@@ -10,6 +10,7 @@
 //! for each picture, and who is shown all of one gets it in one frame, if it reads columns.
 
 mod excerpt;
+mod extent;
 mod page;
 mod sheaf;
 #[cfg(test)]
@@ -112,7 +113,7 @@ impl Pages {
         let Some((first, sheaf)) = self.sheaves.range_mut(..=rank).next_back() else { return };
         let (first, sheaf) = (*first, Arc::make_mut(sheaf));
         sheaf.remove(rank);
-        let (left, is_empty) = (sheaf.len(), sheaf.is_empty());
+        let (left, is_empty) = (sheaf.len(), sheaf.extent().is_empty);
         if left > LEFT_PAGES {
             return;
         }

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Encoder, Encoding, Rank, rank_of};
+use super::{Encoder, Encoding, Rank, extent::Extent, rank_of};
 use crate::domain::{Area, Node, Place, Span};
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Proto];
@@ -15,20 +15,20 @@ const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Proto];
 /// Some nodes, in no order.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// Around all places.
-    around: Span,
-    /// How many nodes have no place.
-    placeless: usize,
-    /// All nodes as a frame says them in columns; none while that is not written.
-    columns: OnceLock<Bytes>,
     // What is looked for stands side by side.
     numbers: Vec<u32>,
     places: Vec<Option<Place>>,
     nodes: Vec<Arc<Node>>,
+    /// Around all places.
+    around: Span,
+    /// How many nodes have no place.
+    placeless: usize,
     /// Where the next page begins; none if this is the last one.
     until: Option<Rank>,
     /// By encoding.
     sheets: [Mutex<Sheet>; 2],
+    /// All nodes as a frame says them in columns; none while that is not written.
+    columns: OnceLock<Bytes>,
 }
 
 /// The records of a page in one encoding, side by side.
@@ -57,13 +57,9 @@ impl Page {
         self.nodes.len()
     }
 
-    /// The rectangle around all places.
-    pub(super) fn around(&self) -> Span {
-        self.around
-    }
-
-    pub(super) fn has_placeless(&self) -> bool {
-        self.placeless > 0
+    pub(super) fn extent(&self) -> Extent {
+        let (around, is_empty) = (self.around, self.nodes.is_empty());
+        Extent { around, has_placeless: self.placeless > 0, is_empty }
     }
 
     pub(super) fn until(&self) -> Option<Rank> {
@@ -135,15 +131,10 @@ impl Page {
         }
     }
 
-    /// Whether there may be a node in this area.
-    pub(super) fn meets(&self, area: &[Span]) -> bool {
-        area.iter().any(|span| span.meets(self.around))
-    }
-
     /// Which nodes are in these bounds.
     pub(super) fn shown(&self, bounds: Option<&Area>) -> Shown {
         let Some(bounds) = bounds else { return Shown::All };
-        if self.placeless == 0 && bounds.spans().any(|span| self.around.is_within(span)) {
+        if self.extent().is_within(bounds.spans()) {
             return Shown::All;
         }
         let places = self.places.iter().enumerate();

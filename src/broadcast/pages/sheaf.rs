@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Encoder, NODES_PER_PAGE, Rank, page::Page, rank};
-use crate::domain::{Node, Span};
+use super::{Encoder, NODES_PER_PAGE, Rank, extent::Extent, page::Page, rank};
+use crate::domain::Node;
 
 /// Pages in a sheaf at most. Who is shown all of one is sent it in one frame, of some 40 KB, or 75
 /// where the pages are full.
@@ -28,14 +28,6 @@ pub(super) struct Sheaf {
     columns: OnceLock<Bytes>,
     /// By the rank that each begins with; it ends where the next one begins.
     pages: BTreeMap<Rank, Arc<Page>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Extent {
-    /// Around all places.
-    around: Span,
-    has_placeless: bool,
-    is_empty: bool,
 }
 
 impl Sheaf {
@@ -63,20 +55,9 @@ impl Sheaf {
         &self.pages
     }
 
-    /// Whether there is no node.
-    pub(super) fn is_empty(&self) -> bool {
-        self.extent().is_empty
-    }
-
-    /// Whether there may be a node in this area.
-    pub(super) fn meets(&self, area: &[Span]) -> bool {
-        area.iter().any(|span| span.meets(self.extent().around))
-    }
-
-    /// Whether all nodes are in this area.
-    pub(super) fn is_within(&self, area: &[Span]) -> bool {
-        let Extent { around, has_placeless, .. } = self.extent();
-        !has_placeless && area.iter().any(|span| around.is_within(*span))
+    pub(super) fn extent(&self) -> Extent {
+        let all = || self.pages().map(|page| page.extent()).fold(Extent::EMPTY, Extent::joined);
+        *self.extent.get_or_init(all)
     }
 
     /// All that a frame says of all nodes, in columns; none for who is the first to ask after a change.
@@ -162,18 +143,6 @@ impl Sheaf {
         {
             Arc::make_mut(before).absorb(&page);
         }
-    }
-
-    fn extent(&self) -> Extent {
-        *self.extent.get_or_init(|| {
-            let mut extent = Extent { around: Span::NOWHERE, has_placeless: false, is_empty: true };
-            for page in self.pages() {
-                extent.around = extent.around.joined(page.around());
-                extent.has_placeless |= page.has_placeless();
-                extent.is_empty &= page.len() == 0;
-            }
-            extent
-        })
     }
 
     /// The pages, to be changed: what is said of all of them is void.

@@ -59,6 +59,16 @@ impl Both {
         Self { world: World::new(lifetimes), pages: Pages::default(), now }
     }
 
+    /// Twenty nodes, each a degree east of the one before.
+    fn in_a_row() -> Self {
+        let mut both = Self::new();
+        for node in 0..20 {
+            both.step((node, What::At(0, node.into())));
+        }
+        both.tick();
+        both
+    }
+
     /// A node is at these degrees, is heard, or is forgotten.
     fn step(&mut self, (node, what): Step) {
         self.now = self.now.plus(Duration::from_secs(1));
@@ -191,7 +201,7 @@ proptest! {
             let ends: Vec<_> = pages().filter_map(|(_, page)| page.until()).collect();
             let begins: Vec<_> = pages().map(|(first, _)| *first).skip(1).collect();
             prop_assert_eq!(ends, begins, "each page ends where the next one begins");
-            prop_assert!(sheaves.values().skip(1).all(|sheaf| !sheaf.is_empty()));
+            prop_assert!(sheaves.values().skip(1).all(|sheaf| !sheaf.extent().is_empty));
             for (first, sheaf) in sheaves {
                 prop_assert_eq!(Some(first), sheaf.by_rank().keys().next());
                 prop_assert!((1..=PAGES_PER_SHEAF).contains(&sheaf.len()));
@@ -211,11 +221,7 @@ proptest! {
 
 #[test]
 fn a_record_is_written_once_for_all_who_are_shown_it_and_anew_when_it_changes() {
-    let mut both = Both::new();
-    for node in 0..20 {
-        both.step((node, What::At(0, node.into())));
-    }
-    both.tick();
+    let mut both = Both::in_a_row();
     let everything = |both: &Both| writes(both.excerpt(None));
     assert_eq!(everything(&both), 20);
     assert_eq!(everything(&both), 0);
@@ -236,11 +242,7 @@ fn writes(excerpt: Excerpt) -> usize {
 
 #[test]
 fn columns_are_written_once_for_all_and_anew_for_a_page_that_changed() {
-    let mut both = Both::new();
-    for node in 0..20 {
-        both.step((node, What::At(0, node.into())));
-    }
-    both.tick();
+    let mut both = Both::in_a_row();
     let everything = |both: &Both| writes(in_columns(both.excerpt(None)));
     assert_eq!(everything(&both), 20);
     assert_eq!(everything(&both), 0);
@@ -257,11 +259,7 @@ fn columns_are_written_once_for_all_and_anew_for_a_page_that_changed() {
 
 #[test]
 fn who_comes_second_after_a_change_is_sent_whole_sheaves() {
-    let mut both = Both::new();
-    for node in 0..20 {
-        both.step((node, What::At(0, node.into())));
-    }
-    both.tick();
+    let mut both = Both::in_a_row();
     let parts = |both: &Both| {
         let mut excerpt = in_columns(both.excerpt(None));
         std::iter::from_fn(|| excerpt.next_part::<Plain>()).count()
@@ -279,11 +277,7 @@ fn who_comes_second_after_a_change_is_sent_whole_sheaves() {
 
 #[tokio::test(start_paused = true)]
 async fn records_are_dropped_when_nobody_was_sent_them_for_long_however_slowly_they_were_taken() {
-    let mut both = Both::new();
-    for node in 0..20 {
-        both.step((node, What::At(0, node.into())));
-    }
-    both.tick();
+    let mut both = Both::in_a_row();
     let wait = async |both: &mut Both, times: u32| {
         for _ in 0..times {
             tokio::time::advance(RECORDS_KEPT).await;

@@ -2,9 +2,13 @@
 
 use super::messages::{Column, Decimals};
 
-/// Powers of ten by the number of decimals; more are not tried, since a 32-bit float of a usual
-/// size has fewer.
-const POWERS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
+/// Powers of ten by the number of decimals. What a radio computes as a 32-bit float has nine digits,
+/// some of them behind two or three zeros.
+const WIDE_POWERS: [f64; 13] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
+
+/// The same of what is written down; more are not tried, since a 32-bit float of a usual size has
+/// fewer.
+const POWERS: &[f64] = WIDE_POWERS.split_at(7).0;
 
 /// Larger floats are not tried. The units of others are few enough to stay exact when a client
 /// multiplies and divides in 64-bit floats.
@@ -46,10 +50,6 @@ impl Decimal {
         Some((self.units * finer) as i64)
     }
 }
-
-/// Powers of ten by the number of decimals of a reading. What a radio computes as a 32-bit float has
-/// nine digits, some of them behind two or three zeros.
-const WIDE_POWERS: [f64; 13] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
 
 /// Readings have fewer units than these, 2^51. So the step between two is less than 2^52, and its code
 /// less than 2^53: a client that has no whole numbers but 64-bit floats reads it as it is.

@@ -11,6 +11,8 @@ mod pairs;
 pub(super) mod reading;
 mod records;
 mod rows;
+#[cfg(test)]
+mod strategies;
 
 pub(super) use frames::{
     BINDING, ProtoTicks, encode, head, lead, missed, part, part_in_columns, write_record,

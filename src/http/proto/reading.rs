@@ -68,14 +68,9 @@ pub(in crate::http) fn positions(
     };
     let decimals =
         |decimals: Option<&Decimals>, rows: &[usize], base: &dyn Fn(&Position) -> f64| {
-            let decimals = decimals.cloned().unwrap_or_default();
-            if !decimals.exact.is_empty() {
-                return (decimals.exact.len() == rows.len()).then_some(decimals.exact);
-            }
-            let power = 10_f64.powi(decimals.decimals.try_into().ok()?);
-            let units = |position: &Position| (base(position) * power).round() as i64;
-            let values = values(decimals.values.as_ref(), rows, &units)?;
-            Some(values.into_iter().map(|units| units as f64 / power).collect::<Vec<_>>())
+            fractions(decimals, rows.len(), |column, power| {
+                values(column, rows, &|position| (base(position) * power).round() as i64)
+            })
         };
 
     let fields = values(update.fields.as_ref(), &all, &fields)?;
@@ -116,6 +111,22 @@ pub(in crate::http) fn positions(
         read[*row].precision_bits = Some(value as _);
     }
     Some(numbers.into_iter().zip(read).collect())
+}
+
+/// So many fractions, of which `units` reads the column, given the power of ten that they are divided
+/// by.
+fn fractions(
+    decimals: Option<&Decimals>,
+    count: usize,
+    units: impl FnOnce(Option<&Column>, f64) -> Option<Vec<i64>>,
+) -> Option<Vec<f64>> {
+    let decimals = decimals.cloned().unwrap_or_default();
+    if !decimals.exact.is_empty() {
+        return (decimals.exact.len() == count).then_some(decimals.exact);
+    }
+    let power = 10_f64.powi(decimals.decimals.try_into().ok()?);
+    let units = units(decimals.values.as_ref(), power)?;
+    Some(units.into_iter().map(|units| units as f64 / power).collect())
 }
 
 /// Which optional fields a position has, as a sum.
@@ -253,17 +264,8 @@ fn telemetry(columns: Option<&TelemetryColumns>, rows: usize) -> Option<Vec<Tele
     for column in &columns.metrics {
         let lacking = steps(column.lacking.as_ref(), rows)?;
         let having: Vec<_> = (0..rows).filter(|row| lacking[*row] == 0).collect();
-        let decimals = column.values.clone().unwrap_or_default();
-        let values = if decimals.exact.is_empty() {
-            let unit = 10_f64.powi(decimals.decimals.try_into().ok()?);
-            let units = steps(decimals.values.as_ref(), having.len())?;
-            units.into_iter().map(|units| units as f64 / unit).collect()
-        } else {
-            decimals.exact
-        };
-        if values.len() != having.len() {
-            return None;
-        }
+        let count = having.len();
+        let values = fractions(column.values.as_ref(), count, |units, _| steps(units, count))?;
         for (row, value) in having.into_iter().zip(values) {
             read[row].metrics.push(column.metric);
             read[row].values.push(value);

@@ -100,8 +100,8 @@ fn fields(node: &domain::Node) -> i64 {
 
 /// Whether a text is what the id of a radio ends with.
 fn is_end_of_id(text: &str, number: u32) -> bool {
-    let digits = [12, 8, 4, 0].map(|bits| b"0123456789abcdef"[(number >> bits & 0xf) as usize]);
-    text.as_bytes() == digits
+    let [.., a, b, c, d] = NodeId::radio_text(number);
+    text.as_bytes() == [a, b, c, d]
 }
 
 fn radio_ids(nodes: &[&domain::Node]) -> Bytes {

@@ -5,8 +5,11 @@ use prost::Message as _;
 
 use super::*;
 use crate::{
-    domain::{Link, Links, Network, Patch, Place, Position, Section, Stamp, Status},
-    http::proto::reading,
+    domain::{Link, Links, Network, Patch, Section, Stamp, Status},
+    http::proto::{
+        reading,
+        strategies::{position, time},
+    },
 };
 
 fn text() -> impl Strategy<Value = Option<Box<str>>> {
@@ -28,31 +31,6 @@ fn info() -> impl Strategy<Value = Info> {
             channel,
         },
     )
-}
-
-fn time() -> impl Strategy<Value = Timestamp> {
-    prop_oneof![
-        4 => (1_700_000_000..1_700_000_300_i64).prop_map(|seconds| seconds * 1000),
-        1 => any::<i64>(),
-    ]
-    .prop_map(Timestamp::from_millis)
-}
-
-fn position() -> impl Strategy<Value = Position> {
-    let place = (-900_000_000..=900_000_000, -1_800_000_000..=1_800_000_000);
-    let motion = (of(any::<i32>()), of(0.0..360.0_f32), of(any::<f32>()), of(any::<u32>()));
-    (place, time(), motion).prop_map(|(place, time, motion)| {
-        let (altitude_m, ground_speed_kmh, ground_track_deg, sats_in_view) = motion;
-        Position {
-            place: Place::from_e7(place.0, place.1).unwrap(),
-            altitude_m,
-            ground_speed_kmh,
-            ground_track_deg,
-            sats_in_view,
-            precision_bits: altitude_m.map(|_| 32),
-            stamp: Stamp::heard(time),
-        }
-    })
 }
 
 /// What radios say, what dividing it makes of it, and any other number.
@@ -164,26 +142,27 @@ fn mesh_of(count: u32, name: impl Fn(u32) -> Option<Box<str>>) -> Vec<domain::No
     (1..=count).map(node).collect()
 }
 
+/// What one more node costs among many.
+fn bytes_each(name: impl Fn(u32) -> Option<Box<str>>) -> f64 {
+    let bytes = |count| nodes(mesh_of(count, &name).iter()).encoded_len();
+    f64::from(u32::try_from(bytes(200) - bytes(100)).unwrap()) / 100.0
+}
+
 #[test]
 fn what_all_nodes_have_in_common_costs_them_nothing() {
-    let bytes = |count| nodes(mesh_of(count, |_| Some("Hill".into())).iter()).encoded_len();
-    let each = f64::from(u32::try_from(bytes(200) - bytes(100)).unwrap()) / 100.0;
+    let each = bytes_each(|_| Some("Hill".into()));
     // An id takes four.
     assert!(each < 5.0, "{each} bytes a node");
 }
 
 #[test]
 fn the_names_of_radios_that_nobody_has_named_cost_nothing() {
-    let unnamed = |number| Some(format!("Meshtastic {number:04x}").into());
-    let bytes = |count| nodes(mesh_of(count, unnamed).iter()).encoded_len();
-    let each = f64::from(u32::try_from(bytes(200) - bytes(100)).unwrap()) / 100.0;
+    let each = bytes_each(|number| Some(format!("Meshtastic {number:04x}").into()));
     assert!(each < 5.0, "{each} bytes a node");
 }
 
 #[test]
 fn names_of_their_own_cost_little_more_than_their_letters() {
-    let named = |number| Some(format!("Node {number:05}").into());
-    let bytes = |count| nodes(mesh_of(count, named).iter()).encoded_len();
-    let each = f64::from(u32::try_from(bytes(200) - bytes(100)).unwrap()) / 100.0;
+    let each = bytes_each(|number| Some(format!("Node {number:05}").into()));
     assert!(each < 4.0 + 10.0 + 1.0, "{each} bytes a node");
 }
